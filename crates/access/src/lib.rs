@@ -1,0 +1,1 @@
+//! Principals, roles, scopes -> permit or denial.

@@ -1,0 +1,1 @@
+//! Parses OSV and distribution feeds into one Advisory; the compiled index.

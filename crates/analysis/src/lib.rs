@@ -1,0 +1,1 @@
+//! Layer bytes -> packages and path events; layers merged into an inventory.

@@ -1,0 +1,1 @@
+//! HTTP only: distribution, azure, portal.

@@ -1,0 +1,1 @@
+//! SQLite, local files, and the sandbox process behind the traits.

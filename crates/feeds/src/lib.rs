@@ -1,0 +1,1 @@
+//! Downloads advisory sources; knows URLs and fingerprints, not formats.

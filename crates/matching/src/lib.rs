@@ -1,0 +1,1 @@
+//! Inventory + advisories -> findings, each with its evidence.

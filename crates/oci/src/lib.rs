@@ -1,0 +1,1 @@
+//! Digest, descriptor, manifest, index, reference, media types.

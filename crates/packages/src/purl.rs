@@ -1,0 +1,1 @@
+//! Package URLs (purl-spec): written for every package, read by `match`.

@@ -1,0 +1,1 @@
+//! Use cases: assessments and sub-assessments of what was found.

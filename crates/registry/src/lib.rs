@@ -1,0 +1,1 @@
+//! Use cases: push, pull, tag, delete.

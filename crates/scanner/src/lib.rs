@@ -1,0 +1,1 @@
+//! Use cases: analyse layers as they arrive, re-match on new advisories.

@@ -1,0 +1,1 @@
+//! Storage traits, in-memory version, and the suite every backend passes.
