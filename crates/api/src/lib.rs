@@ -1,1 +1,3 @@
 //! HTTP only: distribution, azure, portal.
+
+pub mod portal;

@@ -1,0 +1,4 @@
+//! The native API under `/api/v1`: what the portal and scripts read.
+
+pub mod openapi;
+pub mod types;
