@@ -1,1 +1,3 @@
 //! SQLite, local files, and the sandbox process behind the traits.
+
+pub mod sandbox;

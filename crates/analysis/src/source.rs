@@ -1,0 +1,1 @@
+//! Layer bytes as they are stored -> the tar stream, hashed and counted.

@@ -1,0 +1,1 @@
+//! The tar stream -> entries, as the runtimes read it.

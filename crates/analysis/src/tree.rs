@@ -1,0 +1,1 @@
+//! A layer being read: each path as the latest entry left it.
