@@ -1474,8 +1474,14 @@ export interface operations {
     searchFindings: {
         parameters: {
             query?: {
-                /** @description Text that a row must contain. */
+                /** @description Text that ID, title, a CVE or a package name must contain. */
                 q?: string;
+                /** @description Severities, comma-separated, such as `critical,high`. */
+                severity?: string;
+                /** @description Only findings of this registry. */
+                registry?: string;
+                /** @description Only findings of this repository, with its slashes. */
+                repository?: string;
                 /** @description 0-based position of the first row. */
                 offset?: number;
                 /** @description Most rows to return: 50 when absent, 200 at most. */
@@ -1629,8 +1635,10 @@ export interface operations {
     listImages: {
         parameters: {
             query?: {
-                /** @description Text that a row must contain. */
+                /** @description Text that a tag must contain or a digest begin with. */
                 q?: string;
+                /** @description Only images with this status: `healthy`, `unhealthy` or `notApplicable`. */
+                status?: components["schemas"]["ImageStatus"];
                 /** @description 0-based position of the first row. */
                 offset?: number;
                 /** @description Most rows to return: 50 when absent, 200 at most. */

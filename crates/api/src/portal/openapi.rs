@@ -114,7 +114,7 @@ fn list_repositories() {}
     params(
         ("registry" = String, Path, description = "Name of the registry"),
         ("repository" = String, Path, description = "Name of the repository, `/` written `~`"),
-        PageQuery),
+        ImagesQuery),
     responses(
         (status = 200, body = Page<ImageSummary>),
         (status = "default", body = Problem, content_type = "application/problem+json")))]
@@ -197,7 +197,7 @@ fn list_scans() {}
 /// Where am I affected: findings of all images whose ID, CVE, title or package
 /// contains `q`, worst first.
 #[utoipa::path(get, path = "/findings", operation_id = "searchFindings", tag = "posture",
-    params(PageQuery),
+    params(FindingSearch),
     responses(
         (status = 200, body = Page<FindingRef>),
         (status = "default", body = Problem, content_type = "application/problem+json")))]

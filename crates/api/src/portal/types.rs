@@ -80,6 +80,38 @@ pub struct PageQuery {
     pub limit: Option<u32>,
 }
 
+/// Which images of a repository are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ImagesQuery {
+    /// Text that a tag must contain or a digest begin with.
+    pub q: Option<String>,
+    /// Only images with this status: `healthy`, `unhealthy` or `notApplicable`.
+    pub status: Option<ImageStatus>,
+    /// 0-based position of the first row.
+    pub offset: Option<u64>,
+    /// Most rows to return: 50 when absent, 200 at most.
+    pub limit: Option<u32>,
+}
+
+/// Which findings of all images are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct FindingSearch {
+    /// Text that ID, title, a CVE or a package name must contain.
+    pub q: Option<String>,
+    /// Severities, comma-separated, such as `critical,high`.
+    pub severity: Option<String>,
+    /// Only findings of this registry.
+    pub registry: Option<String>,
+    /// Only findings of this repository, with its slashes.
+    pub repository: Option<String>,
+    /// 0-based position of the first row.
+    pub offset: Option<u64>,
+    /// Most rows to return: 50 when absent, 200 at most.
+    pub limit: Option<u32>,
+}
+
 /// How bad a finding is.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
