@@ -1,1 +1,14 @@
-//! Storage traits, in-memory version, and the suite every backend passes.
+//! Storage traits, and the suite every backend passes.
+
+pub mod accounts;
+pub mod blobs;
+pub mod error;
+pub mod registry;
+pub mod suite;
+
+pub use accounts::{Account, AccountStore};
+pub use blobs::{BlobFile, BlobStore, UploadId, UploadWriter};
+pub use error::StoreError;
+pub use registry::{
+    ManifestReference, ManifestSummary, NewManifest, PutManifest, ReferenceKind, RegistryStore, StoredManifest, StoredUpload,
+};

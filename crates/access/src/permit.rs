@@ -1,0 +1,139 @@
+//! Permits: proof that a check was made, as a value.
+
+use std::marker::PhantomData;
+
+use oci::RepositoryName;
+
+use crate::principal::Principal;
+use crate::scope::{Action, ResourceKind, Scope};
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// A right on a repository, as a type.
+pub trait Right: sealed::Sealed {
+    /// The action that the right allows.
+    const ACTION: Action;
+}
+
+macro_rules! rights {
+    ($($(#[$doc:meta])* $name:ident),*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy)]
+        pub struct $name;
+        impl sealed::Sealed for $name {}
+        impl Right for $name {
+            const ACTION: Action = Action::$name;
+        }
+    )*};
+}
+rights!(
+    /// To read content.
+    Pull,
+    /// To write content.
+    Push,
+    /// To delete content.
+    Delete,
+    /// To read attributes.
+    MetadataRead,
+    /// To change attributes.
+    MetadataWrite
+);
+
+/// Proof that a principal may do `R` to one repository. Only [`authorise`]
+/// makes one.
+#[derive(Debug, Clone)]
+pub struct Permit<R> {
+    repository: RepositoryName,
+    principal: Principal,
+    right: PhantomData<R>,
+}
+
+impl<R> Permit<R> {
+    /// The repository it is good for.
+    pub fn repository(&self) -> &RepositoryName {
+        &self.repository
+    }
+
+    /// Who holds it.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+}
+
+/// Proof that a principal may list the repositories.
+#[derive(Debug, Clone)]
+pub struct Catalog {
+    principal: Principal,
+}
+
+impl Catalog {
+    /// Who holds it.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+}
+
+/// A refusal. Holds what would have been needed, for the challenge.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{} may not {} on {} {}", if .who.is_empty() { "an anonymous caller" } else { .who.as_str() },
+    .wanted.actions.iter().map(|a| a.as_str()).collect::<Vec<_>>().join(","), .wanted.kind.as_str(), .wanted.name)]
+pub struct Denied {
+    /// Name of the principal; empty for nobody.
+    pub who: String,
+    /// What was asked.
+    pub wanted: Scope,
+}
+
+/// Lets a principal do `R` to a repository, or says what it lacks.
+pub fn authorise<R: Right>(principal: &Principal, repository: &RepositoryName) -> Result<Permit<R>, Denied> {
+    if principal.may(ResourceKind::Repository, repository.as_str(), R::ACTION) {
+        Ok(Permit { repository: repository.clone(), principal: principal.clone(), right: PhantomData })
+    } else {
+        let wanted = Scope::repository(repository.as_str(), [R::ACTION]);
+        Err(Denied { who: principal.name().to_owned(), wanted })
+    }
+}
+
+/// Lets a principal list the repositories, or says what it lacks.
+pub fn authorise_catalog(principal: &Principal) -> Result<Catalog, Denied> {
+    let wanted = Scope::catalog();
+    if principal.may(ResourceKind::Registry, &wanted.name, Action::All) {
+        Ok(Catalog { principal: principal.clone() })
+    } else {
+        Err(Denied { who: principal.name().to_owned(), wanted })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::principal::Role;
+
+    fn check(principal: &Principal, repository: &str, push: bool) {
+        let repository = RepositoryName::parse(repository).unwrap();
+        assert_eq!(authorise::<Push>(principal, &repository).is_ok(), push, "{principal:?} {repository}");
+    }
+
+    #[test]
+    fn a_token_only_takes_away() {
+        let admin = Principal::account("admin", Some(Role::Admin));
+        check(&admin, "a", true);
+        let scoped = admin.limited_to(vec![Scope::repository("a", [Action::Pull, Action::Push])]);
+        check(&scoped, "a", true);
+        check(&scoped, "b", false);
+        check(&Principal::account("guest", None).limited_to(vec![Scope::repository("a", Action::REPOSITORY)]), "a", false);
+        check(&Principal::anonymous(), "a", false);
+        let denied = authorise::<Delete>(&scoped, &RepositoryName::parse("a").unwrap()).unwrap_err();
+        assert_eq!(denied.to_string(), "admin may not delete on repository a");
+        assert!(authorise_catalog(&scoped).is_err());
+    }
+
+    #[test]
+    fn the_allowed_subset_is_granted() {
+        let scoped = Principal::account("a", Some(Role::Admin)).limited_to(vec![Scope::repository("r", [Action::Pull])]);
+        assert_eq!(scoped.grant(&Scope::parse("repository:r:pull,push").unwrap()).to_string(), "repository:r:pull");
+        assert!(scoped.grant(&Scope::catalog()).actions.is_empty());
+    }
+}
