@@ -2,6 +2,7 @@
 //! findings on interned packages.
 
 use async_trait::async_trait;
+use matching::Status;
 use oci::Digest;
 use packages::{InventoryItem, Namespace, OsRelease, Package, Problem};
 use serde::{Deserialize, Serialize};
@@ -23,34 +24,6 @@ pub struct ImagePlatform {
     pub architecture: String,
     /// `v8` ...
     pub variant: Option<String>,
-}
-
-/// State of an image under the recommendation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ImageStatus {
-    /// Everything in it was assessed and nothing was found.
-    Healthy,
-    /// Something was found.
-    Unhealthy,
-    /// It could not be assessed, or not wholly; always with a cause.
-    NotApplicable,
-}
-
-impl ImageStatus {
-    /// As stored and shown to machines.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Healthy => "healthy",
-            Self::Unhealthy => "unhealthy",
-            Self::NotApplicable => "not_applicable",
-        }
-    }
-
-    /// Reads what [`Self::as_str`] wrote.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Healthy, Self::Unhealthy, Self::NotApplicable].into_iter().find(|s| s.as_str() == text)
-    }
 }
 
 /// Findings of an image by severity, each security check counted once with
@@ -96,23 +69,6 @@ pub struct ImagePackage {
     pub item: InventoryItem,
     /// False where the distribution that owns the file answers for it.
     pub judged: bool,
-}
-
-/// What decides an image's state.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ImageTally {
-    /// Why nothing about it can be assessed, where so.
-    pub inapplicable: Option<String>,
-    /// Open findings that count.
-    pub findings: u64,
-    /// Distinct packages.
-    pub packages: u64,
-    /// The first problem that may hide packages.
-    pub hidden_by: Option<String>,
-    /// Reasons why packages were not assessed, with how many each.
-    pub unassessed: Vec<(String, u64)>,
-    /// Packages of which something stayed undetermined.
-    pub undetermined: u64,
 }
 
 /// An interned package.
@@ -230,7 +186,7 @@ pub struct StoredImage {
     /// What could not be read.
     pub problems: Vec<Problem>,
     /// Its state.
-    pub status: ImageStatus,
+    pub status: Status,
     /// Why that state, where it is not applicable.
     pub cause: Option<String>,
     /// Distinct packages.

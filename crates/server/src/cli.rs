@@ -1,0 +1,201 @@
+//! The command line: a contract that scripts rely on.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A self-hosted container registry that inspects every image it holds.
+#[derive(Debug, Parser)]
+#[command(name = "lazaret", version, max_term_width = 100, propagate_version = true, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// How much to log to standard error: error, warn, info, debug, trace, or a filter such as
+    /// `info,scanner=debug`.
+    #[arg(long, global = true, env = "LAZARET_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 the answer is \"no\" (a gate failed, differences were found), \
+2 wrong usage, 3 could not be done.";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server: registry, APIs and portal.
+    Serve(ServeArgs),
+    /// Inspect an image without a server.
+    Scan(ScanArgs),
+    /// List the packages of an image.
+    Inventory(TargetArgs),
+    /// Findings for packages given as purls.
+    Match(MatchArgs),
+    /// Say why a CVE or advisory is or is not reported for an image.
+    Explain(ExplainArgs),
+    /// Manage the advisory index.
+    #[command(subcommand)]
+    Advisories(AdvisoriesCommand),
+    /// Compare versions by the rules of an ecosystem.
+    #[command(subcommand)]
+    Versions(VersionsCommand),
+    /// Print the OpenAPI document of the native API.
+    Openapi,
+    /// Analyse one layer inside the sandbox; started by lazaret itself.
+    #[command(hide = true, name = backends::sandbox::WORKER_COMMAND)]
+    Worker,
+}
+
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Where everything is kept; made at the first start.
+    #[arg(long, env = "LAZARET_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Address to listen on [default: 127.0.0.1:8443, with --http 127.0.0.1:8080].
+    #[arg(long, env = "LAZARET_LISTEN", value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// Plain HTTP, on a loopback address only.
+    #[arg(long)]
+    pub http: bool,
+    /// Configuration file (TOML); what the command line says wins.
+    #[arg(long, env = "LAZARET_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print a configuration file with every default, and end.
+    #[arg(long)]
+    pub print_config: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct TargetArgs {
+    /// oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE or registry:HOST/REPO:TAG.
+    pub target: String,
+    /// Which image of a multi-platform index, as os/arch[/variant].
+    #[arg(long, value_name = "PLATFORM")]
+    pub platform: Option<String>,
+    /// Output form [default: table on a terminal, else json].
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+    /// CA certificates (PEM) to trust for registry: targets, beside the system's.
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// Use plain HTTP for registry: targets.
+    #[arg(long)]
+    pub plain_http: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DbArgs {
+    /// The advisory index [default: the data directory's].
+    #[arg(long, env = "LAZARET_DB", value_name = "DIR")]
+    pub db: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ScanArgs {
+    #[command(flatten)]
+    pub target: TargetArgs,
+    #[command(flatten)]
+    pub db: DbArgs,
+    /// End with exit code 1 if a finding of this severity or worse is there.
+    #[arg(long, value_enum, value_name = "SEVERITY")]
+    pub fail_on: Option<SeverityArg>,
+}
+
+#[derive(Debug, Args)]
+pub struct MatchArgs {
+    /// Package URLs; `-` reads them from standard input, one a line.
+    #[arg(required = true, value_name = "PURL")]
+    pub purls: Vec<String>,
+    #[command(flatten)]
+    pub db: DbArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// A CVE, an advisory's id, or a finding id.
+    pub id: String,
+    #[command(flatten)]
+    pub db: DbArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AdvisoriesCommand {
+    /// Compile upstream files or folders into the index; formats are detected.
+    Import {
+        /// Files and folders.
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        #[command(flatten)]
+        db: DbArgs,
+        /// Output form [default: table on a terminal, else json].
+        #[arg(long, value_enum)]
+        format: Option<Format>,
+    },
+    /// Fetch the live feeds and import them.
+    Update {
+        #[command(flatten)]
+        db: DbArgs,
+        /// Only these sources, such as osv/PyPI or debian/tracker [default: all].
+        #[arg(value_name = "SOURCE")]
+        sources: Vec<String>,
+    },
+    /// Show each source with its age.
+    Status {
+        #[command(flatten)]
+        db: DbArgs,
+        /// Output form [default: table on a terminal, else json].
+        #[arg(long, value_enum)]
+        format: Option<Format>,
+    },
+    /// Write the index to one file, for a site without internet.
+    Pack {
+        /// The file to write.
+        file: PathBuf,
+        #[command(flatten)]
+        db: DbArgs,
+    },
+    /// Replace the index by what `pack` wrote.
+    Unpack {
+        /// The file to read.
+        file: PathBuf,
+        #[command(flatten)]
+        db: DbArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum VersionsCommand {
+    /// Read `A<TAB>B` lines, print `<`, `=`, `>` or `?` (cannot be compared) for each.
+    Compare {
+        /// An OSV ecosystem name (Debian, Alpine, PyPI, npm ...), RPM or semver.
+        ecosystem: String,
+    },
+}
+
+/// Output forms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Table,
+    /// For machines.
+    Json,
+}
+
+impl Format {
+    /// What was asked for, else what fits where standard output goes.
+    pub fn or_default(asked: Option<Self>) -> Self {
+        use std::io::IsTerminal;
+        asked.unwrap_or(if std::io::stdout().is_terminal() { Self::Table } else { Self::Json })
+    }
+}
+
+/// Severities that a gate can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SeverityArg {
+    Low,
+    Medium,
+    High,
+    Critical,
+}

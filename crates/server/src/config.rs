@@ -1,0 +1,168 @@
+//! The configuration file. Every setting has a default, and
+//! `lazaret serve --print-config` writes them all with their meaning.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use serde::Deserialize;
+
+use crate::cli::ServeArgs;
+
+/// The default file, kept true by a test.
+pub const DEFAULT_FILE: &str = include_str!("../lazaret.toml");
+
+/// Settings as the file has them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct File {
+    data: PathBuf,
+    listen: Option<SocketAddr>,
+    http: bool,
+    names: Vec<String>,
+    tls: TlsFile,
+    inspection: InspectionFile,
+    log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct TlsFile {
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct InspectionFile {
+    warning_on_push: bool,
+    verdict_wait_ms: u64,
+    workers: usize,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Default for File {
+    fn default() -> Self {
+        Self {
+            data: "lazaret-data".into(),
+            listen: None,
+            http: false,
+            names: Vec::new(),
+            tls: TlsFile::default(),
+            inspection: InspectionFile::default(),
+            log_format: LogFormat::Text,
+        }
+    }
+}
+
+impl Default for InspectionFile {
+    fn default() -> Self {
+        Self { warning_on_push: true, verdict_wait_ms: 10_000, workers: 4 }
+    }
+}
+
+/// What the server runs with.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The data directory.
+    pub data: PathBuf,
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// Plain HTTP; then `listen` is a loopback address.
+    pub http: bool,
+    /// Further names for a certificate of our own making.
+    pub names: Vec<String>,
+    /// Certificate chain and key, where they are given.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// Whether the answer to a manifest PUT carries the verdict.
+    pub warning_on_push: bool,
+    /// The longest that a push waits for its verdict.
+    pub verdict_wait: Duration,
+    /// Layers analysed at once.
+    pub workers: usize,
+    /// Form of log lines.
+    pub log_format: LogFormat,
+}
+
+impl Config {
+    /// Merges the file, where one is named, with the command line.
+    pub fn load(args: &ServeArgs) -> anyhow::Result<Self> {
+        let file = match &args.config {
+            Some(path) => read(path)?,
+            None => File::default(),
+        };
+        let http = args.http || file.http;
+        let listen = args.listen.or(file.listen).unwrap_or_else(|| ([127, 0, 0, 1], if http { 8080 } else { 8443 }).into());
+        if http && !listen.ip().is_loopback() {
+            bail!("plain HTTP is served on loopback only, and {listen} is not a loopback address; leave out --http or listen on 127.0.0.1");
+        }
+        let tls = match (file.tls.certificate, file.tls.key) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            _ => bail!("[tls] needs both certificate and key, or neither"),
+        };
+        if file.inspection.workers == 0 {
+            bail!("inspection.workers must be at least 1");
+        }
+        Ok(Self {
+            data: args.data.clone().unwrap_or(file.data),
+            listen,
+            http,
+            names: file.names,
+            tls,
+            warning_on_push: file.inspection.warning_on_push,
+            verdict_wait: Duration::from_millis(file.inspection.verdict_wait_ms),
+            workers: file.inspection.workers,
+            log_format: file.log_format,
+        })
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<File> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the configuration {}", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("{} is not a valid configuration", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args() -> ServeArgs {
+        ServeArgs { data: None, listen: None, http: false, config: None, print_config: false }
+    }
+
+    #[test]
+    fn the_printed_file_says_the_defaults() {
+        // Every setting is there, commented out; uncommented, it changes nothing.
+        let uncommented: String = DEFAULT_FILE
+            .lines()
+            .map(|line| line.strip_prefix('#').filter(|l| !l.starts_with(' ')).unwrap_or(line))
+            .filter(|line| !line.starts_with("certificate") && !line.starts_with("key"))
+            .fold(String::new(), |all, line| all + line + "\n");
+        let parsed: File = toml::from_str(&uncommented).expect("the default file parses");
+        let defaults = File::default();
+        assert_eq!(parsed.data, defaults.data);
+        assert_eq!(parsed.listen, Some(([127, 0, 0, 1], 8443).into()));
+        assert_eq!(parsed.http, defaults.http);
+        assert_eq!(parsed.inspection.warning_on_push, defaults.inspection.warning_on_push);
+        assert_eq!(parsed.inspection.verdict_wait_ms, defaults.inspection.verdict_wait_ms);
+        assert_eq!(parsed.inspection.workers, defaults.inspection.workers);
+    }
+
+    #[test]
+    fn plain_http_stays_on_loopback() {
+        let open = ServeArgs { listen: Some(([0, 0, 0, 0], 80).into()), http: true, ..args() };
+        assert!(Config::load(&open).expect_err("not loopback").to_string().contains("loopback"));
+        assert!(Config::load(&ServeArgs { http: true, ..args() }).is_ok());
+    }
+}
