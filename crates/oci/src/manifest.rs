@@ -14,6 +14,8 @@ use crate::{Descriptor, Digest};
 pub const DESCRIPTORS_MAX: usize = 20_000;
 
 /// A manifest of either kind.
+// One is read per request and moved a few times; a box would buy nothing.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Manifest {
     /// An image or artifact.

@@ -1,1 +1,68 @@
 //! Use cases: push, pull, tag, delete.
+//!
+//! ```text
+//! start_upload -> append* -> finish_upload --> blob held by the repository
+//!      |             |            |                       |
+//!      +-- cancel, expiry --------+             push_manifest --> manifest, tags
+//! ```
+//!
+//! What is acknowledged is on disk: a use case returns after the bytes are
+//! synchronised and their row is committed, in this order, so that a row never
+//! speaks of bytes that are not there. Whoever dies in between leaves an
+//! unfinished upload or a blob that no repository holds, and neither is visible.
+
+pub mod blobs;
+mod body;
+pub mod delete;
+pub mod events;
+pub mod lists;
+pub mod manifests;
+mod sessions;
+pub mod uploads;
+
+use std::sync::Arc;
+
+use store::{BlobStore, RegistryStore};
+use time::OffsetDateTime;
+
+pub use blobs::{MountSource, PullError};
+pub use body::ByteStream;
+pub use delete::DeleteError;
+pub use events::{Pulled, PushedManifest, RegistryObserver, UploadOpener};
+pub use lists::{ListError, Page};
+pub use manifests::{ManifestPush, PushManifestError};
+pub use uploads::{Chunk, CommittedBlob, UPLOAD_AGE_MAX, UploadError, UploadStatus};
+
+/// Tells the time. Tests turn it by hand.
+pub type Clock = Arc<dyn Fn() -> OffsetDateTime + Send + Sync>;
+
+/// The clock on the wall.
+pub fn wall_clock() -> Clock {
+    Arc::new(OffsetDateTime::now_utc)
+}
+
+/// The registry's use cases over some storage. Cheap to clone.
+#[derive(Clone)]
+pub struct Registry {
+    blobs: Arc<dyn BlobStore>,
+    metadata: Arc<dyn RegistryStore>,
+    observer: Arc<dyn RegistryObserver>,
+    clock: Clock,
+    sessions: Arc<sessions::Sessions>,
+}
+
+impl Registry {
+    /// Call [`Registry::recover`] once before serving.
+    pub fn new(
+        blobs: Arc<dyn BlobStore>,
+        metadata: Arc<dyn RegistryStore>,
+        observer: Arc<dyn RegistryObserver>,
+        clock: Clock,
+    ) -> Self {
+        Self { blobs, metadata, observer, clock, sessions: Arc::default() }
+    }
+
+    fn now(&self) -> OffsetDateTime {
+        (self.clock)()
+    }
+}

@@ -4,11 +4,13 @@ pub mod accounts;
 pub mod blobs;
 pub mod error;
 pub mod registry;
+pub mod scan;
 pub mod suite;
 
 pub use accounts::{Account, AccountStore};
 pub use blobs::{BlobFile, BlobStore, UploadId, UploadWriter};
 pub use error::StoreError;
 pub use registry::{
-    ManifestReference, ManifestSummary, NewManifest, PutManifest, ReferenceKind, RegistryStore, StoredManifest, StoredUpload,
+    ManifestReference, ManifestSummary, NewManifest, PutManifest, ReferenceKind, RegistryStore,
+    StoredManifest, StoredUpload,
 };

@@ -1,0 +1,104 @@
+//! Blobs that repositories hold: read, and mount from one into another.
+
+use access::{Permit, Principal, Pull, Push, authorise};
+use oci::{Digest, Reference, RepositoryName};
+use store::{BlobFile, StoreError};
+
+use crate::Registry;
+
+/// How many repositories that hold a blob are tried when a mount names none.
+const MOUNT_CANDIDATES_MAX: u32 = 64;
+
+/// Where a mounted blob comes from.
+#[derive(Debug, Clone, Copy)]
+pub enum MountSource<'a> {
+    /// A repository that the caller may read.
+    Repository(&'a Permit<Pull>),
+    /// Any repository that this caller may read.
+    Any(&'a Principal),
+}
+
+/// Why something was not handed out.
+#[derive(Debug, thiserror::Error)]
+pub enum PullError {
+    /// The repository has never held anything.
+    #[error("repository {0} is not known")]
+    UnknownRepository(RepositoryName),
+    /// The repository does not hold the blob.
+    #[error("blob {0} is not in the repository")]
+    UnknownBlob(Digest),
+    /// The repository does not hold the manifest.
+    #[error("manifest {0} is not in the repository")]
+    UnknownManifest(Reference),
+    /// Storage failed.
+    #[error("cannot read: {0}")]
+    Store(#[from] StoreError),
+}
+
+impl Registry {
+    /// Size in bytes of a blob that the repository holds.
+    pub async fn blob_size(
+        &self,
+        permit: &Permit<Pull>,
+        digest: &Digest,
+    ) -> Result<u64, PullError> {
+        let size = self.metadata.linked_blob(permit.repository(), digest).await?;
+        size.ok_or(PullError::UnknownBlob(*digest))
+    }
+
+    /// Opens a blob that the repository holds.
+    pub async fn open_blob(
+        &self,
+        permit: &Permit<Pull>,
+        digest: &Digest,
+    ) -> Result<BlobFile, PullError> {
+        let size = self.blob_size(permit, digest).await?;
+        let blob = self.blobs.open_blob(digest).await?;
+        let blob = blob.ok_or_else(|| {
+            StoreError::corrupt("blob", format!("{digest} has a row but no file"))
+        })?;
+        if blob.size != size {
+            let detail = format!("{digest} should have {size} bytes and has {}", blob.size);
+            return Err(StoreError::corrupt("blob", detail).into());
+        }
+        Ok(blob)
+    }
+
+    /// Lets the permit's repository hold a blob that another one holds. `None`:
+    /// there is none such that the caller may read, so it has to be uploaded.
+    /// The answer does not say whether the blob exists where the caller may
+    /// not look.
+    pub async fn mount_blob(
+        &self,
+        permit: &Permit<Push>,
+        digest: &Digest,
+        source: MountSource<'_>,
+    ) -> Result<Option<u64>, StoreError> {
+        let size = match source {
+            MountSource::Repository(from) => {
+                self.metadata.linked_blob(from.repository(), digest).await?
+            }
+            MountSource::Any(principal) => self.find_readable(principal, digest).await?,
+        };
+        let Some(size) = size else { return Ok(None) };
+        if self.blobs.blob_size(digest).await? != Some(size) {
+            return Ok(None);
+        }
+        self.metadata.link_blob(permit.repository(), digest, size, None, self.now()).await?;
+        Ok(Some(size))
+    }
+
+    async fn find_readable(
+        &self,
+        principal: &Principal,
+        digest: &Digest,
+    ) -> Result<Option<u64>, StoreError> {
+        for repository in self.metadata.repositories_with_blob(digest, MOUNT_CANDIDATES_MAX).await?
+        {
+            if authorise::<Pull>(principal, &repository).is_ok() {
+                return self.metadata.linked_blob(&repository, digest).await;
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,172 @@
+//! Manifests: push and pull (OCI Distribution 1.1, "Pushing Manifests").
+
+use access::{Permit, Pull, Push};
+use bytes::Bytes;
+use oci::media_type::is_foreign_layer;
+use oci::{Algorithm, Descriptor, Digest, Manifest, ManifestError, Reference, Tag};
+use store::{
+    ManifestReference, NewManifest, PutManifest, ReferenceKind, StoreError, StoredManifest,
+};
+
+use crate::{PullError, Pulled, PushedManifest, Registry};
+
+/// Largest manifest, in bytes; what the specification asks for at least.
+pub const MANIFEST_BYTES_MAX: usize = 4 << 20;
+/// Most tags that one push may set.
+pub const PUSH_TAGS_MAX: usize = 64;
+
+/// A manifest on its way in.
+#[derive(Debug, Clone)]
+pub struct ManifestPush {
+    /// The tag to set, or the digest that the bytes must have.
+    pub reference: Reference,
+    /// More tags to set.
+    pub tags: Vec<Tag>,
+    /// `Content-Type` of the request.
+    pub media_type: Option<String>,
+    /// The document, stored as it is.
+    pub bytes: Bytes,
+}
+
+/// Why a manifest push was refused. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum PushManifestError {
+    /// More than [`MANIFEST_BYTES_MAX`].
+    #[error("manifest has {0} bytes, more than the {MANIFEST_BYTES_MAX} that are accepted")]
+    TooLarge(usize),
+    /// More than [`PUSH_TAGS_MAX`].
+    #[error("push sets {0} tags, more than the {PUSH_TAGS_MAX} that are accepted")]
+    TooManyTags(usize),
+    /// Pushed under a digest that it does not have.
+    #[error("content hashes to {actual}, client claimed {claimed}")]
+    DigestMismatch {
+        /// By the client.
+        claimed: Digest,
+        /// By hashing.
+        actual: Digest,
+    },
+    /// Not a manifest.
+    #[error(transparent)]
+    Invalid(#[from] ManifestError),
+    /// Refers to blobs that are not in the repository.
+    #[error("manifest refers to {} blobs that are not in the repository, the first is {}", .0.len(), .0[0])]
+    UnknownBlobs(Vec<Digest>),
+    /// Storage failed.
+    #[error("cannot store the manifest: {0}")]
+    Store(#[from] StoreError),
+}
+
+impl Registry {
+    /// Accepts a manifest. When it returns, the manifest is durable and its
+    /// tags point at it.
+    pub async fn push_manifest(
+        &self,
+        permit: &Permit<Push>,
+        push: ManifestPush,
+    ) -> Result<PushedManifest, PushManifestError> {
+        if push.bytes.len() > MANIFEST_BYTES_MAX {
+            return Err(PushManifestError::TooLarge(push.bytes.len()));
+        }
+        let mut tags = push.tags;
+        let digest = match push.reference {
+            Reference::Tag(tag) => {
+                tags.insert(0, tag);
+                Digest::of(Algorithm::Sha256, &push.bytes)
+            }
+            Reference::Digest(claimed) => {
+                let actual = Digest::of(claimed.algorithm(), &push.bytes);
+                if actual != claimed {
+                    return Err(PushManifestError::DigestMismatch { claimed, actual });
+                }
+                actual
+            }
+        };
+        if tags.len() > PUSH_TAGS_MAX {
+            return Err(PushManifestError::TooManyTags(tags.len()));
+        }
+        let manifest = Manifest::parse(&push.bytes, push.media_type.as_deref())?;
+        let new = NewManifest {
+            digest,
+            media_type: manifest.media_type().to_owned(),
+            bytes: push.bytes,
+            artifact_type: manifest.artifact_type().filter(|t| !t.is_empty()).map(str::to_owned),
+            annotations: manifest.annotations().clone(),
+            subject: manifest.subject().map(|s| s.digest),
+            references: references(&manifest),
+            tags: tags.clone(),
+            pushed_at: self.now(),
+            pushed_by: permit.principal().name().to_owned(),
+        };
+        let is_new = match self.metadata.put_manifest(permit.repository(), &new).await? {
+            PutManifest::Stored { new } => new,
+            PutManifest::MissingBlobs(missing) => {
+                return Err(PushManifestError::UnknownBlobs(missing));
+            }
+        };
+        let pushed = PushedManifest {
+            repository: permit.repository().clone(),
+            digest,
+            media_type: new.media_type,
+            tags,
+            subject: new.subject,
+            new: is_new,
+            by: new.pushed_by,
+            at: new.pushed_at,
+        };
+        self.observer.manifest_pushed(&pushed);
+        Ok(pushed)
+    }
+
+    /// A manifest with its bytes, as a client pulls it.
+    pub async fn pull_manifest(
+        &self,
+        permit: &Permit<Pull>,
+        reference: &Reference,
+    ) -> Result<StoredManifest, PullError> {
+        let manifest = self.find_manifest(permit, reference).await?;
+        self.observer.pulled(&Pulled {
+            repository: permit.repository().clone(),
+            digest: manifest.digest,
+            reference: reference.clone(),
+            by: permit.principal().name().to_owned(),
+            at: self.now(),
+        });
+        Ok(manifest)
+    }
+
+    /// The same without its being a pull: for HEAD, and for the product itself.
+    pub async fn find_manifest(
+        &self,
+        permit: &Permit<Pull>,
+        reference: &Reference,
+    ) -> Result<StoredManifest, PullError> {
+        let manifest = self.metadata.manifest(permit.repository(), reference).await?;
+        manifest.ok_or_else(|| PullError::UnknownManifest(reference.clone()))
+    }
+}
+
+fn references(manifest: &Manifest) -> Vec<ManifestReference> {
+    let of_kind = |kind, targets: &[Descriptor]| -> Vec<ManifestReference> {
+        let reference = |(position, target): (usize, &Descriptor)| ManifestReference {
+            kind,
+            // Bounded by `oci::manifest::DESCRIPTORS_MAX`.
+            position: position as u32,
+            target: target.clone(),
+            required: match kind {
+                ReferenceKind::Config => true,
+                ReferenceKind::Layer => !is_foreign_layer(&target.media_type),
+                // Indexes may be sparse: platforms nobody here runs are left out.
+                ReferenceKind::Child => false,
+            },
+        };
+        targets.iter().enumerate().map(reference).collect()
+    };
+    match manifest {
+        Manifest::Image(image) => {
+            let mut all = of_kind(ReferenceKind::Config, std::slice::from_ref(&image.config));
+            all.extend(of_kind(ReferenceKind::Layer, &image.layers));
+            all
+        }
+        Manifest::Index(index) => of_kind(ReferenceKind::Child, &index.manifests),
+    }
+}

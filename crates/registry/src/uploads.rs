@@ -1,0 +1,365 @@
+//! Uploads: begin, append, resume, finish, cancel, expire
+//! (OCI Distribution 1.1, "Pushing blobs").
+
+use std::io::Read;
+use std::time::Duration;
+
+use access::{Permit, Push};
+use oci::{Algorithm, Digest, Hasher};
+use store::{StoreError, StoredUpload, UploadId};
+use time::OffsetDateTime;
+
+use crate::body::pump;
+use crate::sessions::{Lease, Running};
+use crate::{ByteStream, Registry, UploadOpener};
+
+/// An upload that was begun longer ago, and into which nobody is writing, is
+/// dropped by [`Registry::sweep_uploads`].
+pub const UPLOAD_AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Largest blob.
+pub const BLOB_BYTES_MAX: u64 = 1 << 40;
+/// Bytes that are read at a time when a blob is hashed from its file.
+const HASH_BUFFER_BYTES: usize = 1 << 20;
+
+/// Where an upload stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UploadStatus {
+    /// Its name.
+    pub id: UploadId,
+    /// Bytes received so far.
+    pub size: u64,
+}
+
+/// A blob that is stored and held by the repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CommittedBlob {
+    /// Its verified digest.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// Which bytes of the blob a body says it is. `first <= last`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chunk {
+    /// Position of its first byte.
+    pub first: u64,
+    /// Position of its last byte.
+    pub last: u64,
+}
+
+impl Chunk {
+    /// Number of bytes.
+    pub fn size(&self) -> u64 {
+        (self.last - self.first).saturating_add(1)
+    }
+}
+
+/// Why an upload did not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum UploadError {
+    /// Never begun, in another repository, finished, cancelled, or expired.
+    #[error("upload {0} is not known: it may have ended or expired; begin another one")]
+    Unknown(UploadId),
+    /// Two requests write to it at once.
+    #[error("another request is writing to upload {0}; ask for its status and try again")]
+    Busy(UploadId),
+    /// The chunk does not begin where the upload ends.
+    #[error("chunk begins at byte {first}, but the upload holds {size} bytes")]
+    OutOfOrder {
+        /// Where the chunk begins.
+        first: u64,
+        /// Where it would have to begin.
+        size: u64,
+        /// The upload.
+        id: UploadId,
+    },
+    /// The body is not as long as its range.
+    #[error("chunk is said to have {declared} bytes, but {received} arrived")]
+    ChunkSize {
+        /// By Content-Range.
+        declared: u64,
+        /// By counting.
+        received: u64,
+    },
+    /// More than allowed.
+    #[error("body is larger than the {limit} bytes that it may have")]
+    TooManyBytes {
+        /// The limit.
+        limit: u64,
+    },
+    /// The client went away in the middle.
+    #[error("body broke off after {received} bytes: {source}")]
+    BodyBroke {
+        /// Bytes that are in the upload now.
+        received: u64,
+        /// What the transport said.
+        source: std::io::Error,
+    },
+    /// The bytes are not what the client said. The upload is dropped.
+    #[error("content hashes to {actual}, client claimed {claimed}")]
+    DigestMismatch {
+        /// By the client.
+        claimed: Digest,
+        /// By hashing.
+        actual: Digest,
+    },
+    /// Storage failed.
+    #[error("cannot store the blob: {0}")]
+    Store(#[from] StoreError),
+    /// The task that wrote was stopped.
+    #[error("the upload was interrupted; ask for its status and go on")]
+    Interrupted,
+}
+
+/// What [`Registry::recover`] cleared away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Recovered {
+    /// Uploads that can go on.
+    pub resumable: usize,
+    /// Files that belonged to no upload.
+    pub stray_files: usize,
+    /// Uploads whose file was gone.
+    pub lost_uploads: usize,
+}
+
+impl Registry {
+    /// Begins an upload. `algorithm` is what it will be closed with, as far as
+    /// the client has said; closing with another costs reading it once more.
+    pub async fn start_upload(
+        &self,
+        permit: &Permit<Push>,
+        algorithm: Algorithm,
+    ) -> Result<UploadStatus, UploadError> {
+        let upload = StoredUpload {
+            id: UploadId::random(),
+            repository: permit.repository().clone(),
+            algorithm,
+            started_at: self.now(),
+            started_by: permit.principal().name().to_owned(),
+        };
+        // The row before the file: a file without a row is swept at the next start.
+        self.metadata.create_upload(&upload).await?;
+        self.blobs.begin_upload(upload.id).await?;
+        if let Some(mut lease) = self.sessions.lease(upload.id) {
+            lease.running = Some(Running { hasher: Hasher::new(algorithm), hashed: 0 });
+        }
+        self.observer.upload_started(self.opener(upload.id));
+        Ok(UploadStatus { id: upload.id, size: 0 })
+    }
+
+    /// Where an upload stands.
+    pub async fn upload_status(
+        &self,
+        permit: &Permit<Push>,
+        id: UploadId,
+    ) -> Result<UploadStatus, UploadError> {
+        self.open_upload(permit, id).await?;
+        let size = self.blobs.upload_size(id).await?.ok_or(UploadError::Unknown(id))?;
+        Ok(UploadStatus { id, size })
+    }
+
+    /// Adds a body to an upload: a chunk at a stated place, or whatever comes.
+    ///
+    /// Runs to its end even if the caller goes away, so that nobody ever writes
+    /// to an upload behind its next writer's back.
+    pub async fn append(
+        &self,
+        permit: &Permit<Push>,
+        id: UploadId,
+        chunk: Option<Chunk>,
+        body: ByteStream,
+    ) -> Result<UploadStatus, UploadError> {
+        let (registry, permit) = (self.clone(), permit.clone());
+        let task = tokio::spawn(async move {
+            let (lease, _, size) = registry.append_leased(&permit, id, chunk, body).await?;
+            drop(lease);
+            Ok(UploadStatus { id, size })
+        });
+        task.await.unwrap_or(Err(UploadError::Interrupted))
+    }
+
+    /// Adds the last body, possibly empty, verifies the whole and makes it a
+    /// blob of the repository. When it returns, the blob is durable.
+    pub async fn finish_upload(
+        &self,
+        permit: &Permit<Push>,
+        id: UploadId,
+        chunk: Option<Chunk>,
+        body: ByteStream,
+        claimed: Digest,
+    ) -> Result<CommittedBlob, UploadError> {
+        let (registry, permit) = (self.clone(), permit.clone());
+        let task = tokio::spawn(async move {
+            let (lease, upload, _) = registry.append_leased(&permit, id, chunk, body).await?;
+            registry.commit(lease, &upload, claimed).await
+        });
+        task.await.unwrap_or(Err(UploadError::Interrupted))
+    }
+
+    /// Begins an upload and finishes it with one body.
+    pub async fn push_blob(
+        &self,
+        permit: &Permit<Push>,
+        body: ByteStream,
+        claimed: Digest,
+    ) -> Result<CommittedBlob, UploadError> {
+        let upload = self.start_upload(permit, claimed.algorithm()).await?;
+        let outcome = self.finish_upload(permit, upload.id, None, body, claimed).await;
+        if outcome.is_err() {
+            // The client does not know the upload's name and cannot resume it.
+            let _ = self.cancel_upload(permit, upload.id).await;
+        }
+        outcome
+    }
+
+    /// Ends an upload without a blob.
+    pub async fn cancel_upload(
+        &self,
+        permit: &Permit<Push>,
+        id: UploadId,
+    ) -> Result<(), UploadError> {
+        self.open_upload(permit, id).await?;
+        let lease = self.sessions.lease(id).ok_or(UploadError::Busy(id))?;
+        self.drop_upload(lease, id).await?;
+        Ok(())
+    }
+
+    /// Clears away what a crash left behind; once, before serving.
+    pub async fn recover(&self) -> Result<Recovered, StoreError> {
+        let mut recovered = Recovered::default();
+        let known: std::collections::HashSet<_> =
+            self.metadata.uploads().await?.into_iter().map(|u| u.id).collect();
+        for id in self.blobs.uploads().await? {
+            if !known.contains(&id) {
+                self.blobs.discard_upload(id).await?;
+                recovered.stray_files += 1;
+            }
+        }
+        for id in known {
+            if self.blobs.upload_size(id).await?.is_some() {
+                recovered.resumable += 1;
+            } else {
+                self.metadata.remove_upload(id).await?;
+                recovered.lost_uploads += 1;
+            }
+        }
+        Ok(recovered)
+    }
+
+    /// Drops uploads begun more than [`UPLOAD_AGE_MAX`] before `now`, except
+    /// those that are being written to. Returns how many.
+    pub async fn sweep_uploads(&self, now: OffsetDateTime) -> Result<usize, StoreError> {
+        let mut dropped = 0;
+        for upload in self.metadata.uploads().await? {
+            if now - upload.started_at <= UPLOAD_AGE_MAX {
+                continue;
+            }
+            let Some(lease) = self.sessions.lease(upload.id) else { continue };
+            self.drop_upload(lease, upload.id).await?;
+            dropped += 1;
+        }
+        Ok(dropped)
+    }
+
+    /// The upload, if it belongs to the permit's repository.
+    async fn open_upload(
+        &self,
+        permit: &Permit<Push>,
+        id: UploadId,
+    ) -> Result<StoredUpload, UploadError> {
+        let upload = self.metadata.upload(id).await?;
+        upload.filter(|u| &u.repository == permit.repository()).ok_or(UploadError::Unknown(id))
+    }
+
+    async fn append_leased(
+        &self,
+        permit: &Permit<Push>,
+        id: UploadId,
+        chunk: Option<Chunk>,
+        body: ByteStream,
+    ) -> Result<(Lease, StoredUpload, u64), UploadError> {
+        let mut lease = self.sessions.lease(id).ok_or(UploadError::Busy(id))?;
+        // Looked up under the lease: a request that ended the upload has let go of it.
+        let upload = self.open_upload(permit, id).await?;
+        let mut writer = self.blobs.continue_upload(id).await?.ok_or(UploadError::Unknown(id))?;
+        let size = writer.size();
+        if let Some(Chunk { first, .. }) = chunk.filter(|c| c.first != size) {
+            return Err(UploadError::OutOfOrder { first, size, id });
+        }
+        if !lease.known {
+            self.observer.upload_started(self.opener(id));
+            self.observer.upload_grew(id, size);
+        }
+        // A hash that does not cover the file is of no use; nor is a lost one,
+        // unless the upload begins here.
+        let mut running = lease.running.take().filter(|r| r.hashed == size);
+        if size == 0 && running.is_none() {
+            running = Some(Running { hasher: Hasher::new(upload.algorithm), hashed: 0 });
+        }
+        let limit = chunk.map_or(u64::MAX, |c| c.size()).min(BLOB_BYTES_MAX.saturating_sub(size));
+        let pumped = pump(body, writer.as_mut(), &mut running, limit, |size| {
+            self.observer.upload_grew(id, size)
+        })
+        .await;
+        lease.running = running;
+        let received = pumped?;
+        if let Some(chunk) = chunk.filter(|c| c.size() != received) {
+            return Err(UploadError::ChunkSize { declared: chunk.size(), received });
+        }
+        Ok((lease, upload, writer.size()))
+    }
+
+    async fn commit(
+        &self,
+        mut lease: Lease,
+        upload: &StoredUpload,
+        claimed: Digest,
+    ) -> Result<CommittedBlob, UploadError> {
+        let actual = match lease.running.take() {
+            Some(running) if running.hasher.algorithm() == claimed.algorithm() => {
+                running.hasher.finish()
+            }
+            _ => self.hash_upload(upload.id, claimed.algorithm()).await?,
+        };
+        if actual != claimed {
+            self.drop_upload(lease, upload.id).await?;
+            return Err(UploadError::DigestMismatch { claimed, actual });
+        }
+        let size = self.blobs.commit_upload(upload.id, &actual).await?;
+        self.metadata
+            .link_blob(&upload.repository, &actual, size, Some(upload.id), self.now())
+            .await?;
+        self.observer.blob_committed(upload.id, &actual, size);
+        lease.end();
+        Ok(CommittedBlob { digest: actual, size })
+    }
+
+    async fn hash_upload(&self, id: UploadId, algorithm: Algorithm) -> Result<Digest, UploadError> {
+        let mut file = self.blobs.upload_reader(id)?.ok_or(UploadError::Unknown(id))?;
+        let hashing = tokio::task::spawn_blocking(move || {
+            let mut hasher = Hasher::new(algorithm);
+            let mut buffer = vec![0; HASH_BUFFER_BYTES];
+            loop {
+                match file.read(&mut buffer)? {
+                    0 => return Ok(hasher.finish()),
+                    n => hasher.update(&buffer[..n]),
+                }
+            }
+        });
+        let hashed = hashing.await.map_err(|_| UploadError::Interrupted)?;
+        Ok(hashed.map_err(StoreError::io(format!("read upload {id} to hash it")))?)
+    }
+
+    async fn drop_upload(&self, lease: Lease, id: UploadId) -> Result<(), StoreError> {
+        self.metadata.remove_upload(id).await?;
+        self.blobs.discard_upload(id).await?;
+        self.observer.upload_dropped(id);
+        lease.end();
+        Ok(())
+    }
+
+    fn opener(&self, id: UploadId) -> UploadOpener {
+        UploadOpener { blobs: self.blobs.clone(), id }
+    }
+}
