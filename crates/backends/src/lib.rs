@@ -1,3 +1,5 @@
 //! SQLite, local files, and the sandbox process behind the traits.
 
 pub mod sandbox;
+
+pub mod advisory_db;

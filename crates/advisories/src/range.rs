@@ -1,0 +1,1 @@
+//! Whether a version lies in a range of affected versions.
