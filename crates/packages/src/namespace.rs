@@ -45,7 +45,9 @@ impl Namespace {
             PackageType::Composer => "Packagist",
             PackageType::Nuget => "NuGet",
             PackageType::Conda => return None,
-            PackageType::Deb | PackageType::Apk | PackageType::Rpm => return distribution(kind, os?),
+            PackageType::Deb | PackageType::Apk | PackageType::Rpm => {
+                return distribution(kind, os?);
+            }
         };
         Some(Self(name.to_owned()))
     }
@@ -113,7 +115,11 @@ mod tests {
 
     fn check(kind: PackageType, os_release: &str, expected: Option<&str>) {
         let os = (!os_release.is_empty()).then(|| OsRelease::parse(os_release.as_bytes()));
-        assert_eq!(Namespace::of(kind, os.as_ref()).as_ref().map(Namespace::as_str), expected, "{os_release}");
+        assert_eq!(
+            Namespace::of(kind, os.as_ref()).as_ref().map(Namespace::as_str),
+            expected,
+            "{os_release}"
+        );
     }
 
     #[test]

@@ -71,12 +71,20 @@ mod tests {
 
     fn check(input: &str, id: &str, version_id: Option<&str>, codename: Option<&str>) {
         let os = OsRelease::parse(input.as_bytes());
-        assert_eq!((os.id.as_str(), os.version_id.as_deref(), os.codename.as_deref()), (id, version_id, codename));
+        assert_eq!(
+            (os.id.as_str(), os.version_id.as_deref(), os.codename.as_deref()),
+            (id, version_id, codename)
+        );
     }
 
     #[test]
     fn reads_what_distributions_write() {
-        check("ID=debian\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\n", "debian", Some("12"), Some("bookworm"));
+        check(
+            "ID=debian\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\n",
+            "debian",
+            Some("12"),
+            Some("bookworm"),
+        );
         check("NAME='x'\nID='alpine'\r\nVERSION_ID=3.18.4", "alpine", Some("3.18.4"), None);
         check("", "linux", None, None);
         check("ID=\"\nVERSION_ID='\n=\n\0\n", "\"", Some("'"), None);

@@ -109,7 +109,11 @@ pub struct Package {
 
 impl Package {
     /// A language package: no architecture, no source.
-    pub fn language(kind: PackageType, name: impl Into<String>, version: impl Into<String>) -> Self {
+    pub fn language(
+        kind: PackageType,
+        name: impl Into<String>,
+        version: impl Into<String>,
+    ) -> Self {
         Self { kind, name: name.into(), version: version.into(), arch: None, source: None }
     }
 
