@@ -8,6 +8,9 @@ pub mod permit;
 pub mod principal;
 pub mod scope;
 
-pub use permit::{Catalog, Delete, Denied, MetadataRead, MetadataWrite, Permit, Pull, Push, Right, authorise, authorise_catalog};
+pub use permit::{
+    Catalog, Delete, Denied, MetadataRead, MetadataWrite, Permit, Pull, Push, Right, authorise,
+    authorise_catalog,
+};
 pub use principal::{Principal, Role};
 pub use scope::{Action, ResourceKind, Scope};

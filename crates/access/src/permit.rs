@@ -87,9 +87,16 @@ pub struct Denied {
 }
 
 /// Lets a principal do `R` to a repository, or says what it lacks.
-pub fn authorise<R: Right>(principal: &Principal, repository: &RepositoryName) -> Result<Permit<R>, Denied> {
+pub fn authorise<R: Right>(
+    principal: &Principal,
+    repository: &RepositoryName,
+) -> Result<Permit<R>, Denied> {
     if principal.may(ResourceKind::Repository, repository.as_str(), R::ACTION) {
-        Ok(Permit { repository: repository.clone(), principal: principal.clone(), right: PhantomData })
+        Ok(Permit {
+            repository: repository.clone(),
+            principal: principal.clone(),
+            right: PhantomData,
+        })
     } else {
         let wanted = Scope::repository(repository.as_str(), [R::ACTION]);
         Err(Denied { who: principal.name().to_owned(), wanted })
@@ -113,7 +120,11 @@ mod tests {
 
     fn check(principal: &Principal, repository: &str, push: bool) {
         let repository = RepositoryName::parse(repository).unwrap();
-        assert_eq!(authorise::<Push>(principal, &repository).is_ok(), push, "{principal:?} {repository}");
+        assert_eq!(
+            authorise::<Push>(principal, &repository).is_ok(),
+            push,
+            "{principal:?} {repository}"
+        );
     }
 
     #[test]
@@ -123,17 +134,27 @@ mod tests {
         let scoped = admin.limited_to(vec![Scope::repository("a", [Action::Pull, Action::Push])]);
         check(&scoped, "a", true);
         check(&scoped, "b", false);
-        check(&Principal::account("guest", None).limited_to(vec![Scope::repository("a", Action::REPOSITORY)]), "a", false);
+        check(
+            &Principal::account("guest", None)
+                .limited_to(vec![Scope::repository("a", Action::REPOSITORY)]),
+            "a",
+            false,
+        );
         check(&Principal::anonymous(), "a", false);
-        let denied = authorise::<Delete>(&scoped, &RepositoryName::parse("a").unwrap()).unwrap_err();
+        let denied =
+            authorise::<Delete>(&scoped, &RepositoryName::parse("a").unwrap()).unwrap_err();
         assert_eq!(denied.to_string(), "admin may not delete on repository a");
         assert!(authorise_catalog(&scoped).is_err());
     }
 
     #[test]
     fn the_allowed_subset_is_granted() {
-        let scoped = Principal::account("a", Some(Role::Admin)).limited_to(vec![Scope::repository("r", [Action::Pull])]);
-        assert_eq!(scoped.grant(&Scope::parse("repository:r:pull,push").unwrap()).to_string(), "repository:r:pull");
+        let scoped = Principal::account("a", Some(Role::Admin))
+            .limited_to(vec![Scope::repository("r", [Action::Pull])]);
+        assert_eq!(
+            scoped.grant(&Scope::parse("repository:r:pull,push").unwrap()).to_string(),
+            "repository:r:pull"
+        );
         assert!(scoped.grant(&Scope::catalog()).actions.is_empty());
     }
 }

@@ -64,8 +64,12 @@ impl Principal {
     /// The part of a scope that it may have, possibly without any action: a
     /// token request never fails for asking too much.
     pub fn grant(&self, wanted: &Scope) -> Scope {
-        let allowed: BTreeSet<_> =
-            wanted.actions.iter().copied().filter(|a| self.may(wanted.kind, &wanted.name, *a)).collect();
+        let allowed: BTreeSet<_> = wanted
+            .actions
+            .iter()
+            .copied()
+            .filter(|a| self.may(wanted.kind, &wanted.name, *a))
+            .collect();
         Scope { kind: wanted.kind, name: wanted.name.clone(), actions: allowed }
     }
 }

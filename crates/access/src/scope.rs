@@ -26,7 +26,8 @@ pub enum Action {
 
 impl Action {
     /// Every action on a repository.
-    pub const REPOSITORY: [Self; 5] = [Self::Pull, Self::Push, Self::Delete, Self::MetadataRead, Self::MetadataWrite];
+    pub const REPOSITORY: [Self; 5] =
+        [Self::Pull, Self::Push, Self::Delete, Self::MetadataRead, Self::MetadataWrite];
 
     /// As it is written in a scope.
     pub fn as_str(self) -> &'static str {
@@ -80,7 +81,11 @@ pub struct Scope {
 impl Scope {
     /// Some actions on a repository.
     pub fn repository(name: &str, actions: impl IntoIterator<Item = Action>) -> Self {
-        Self { kind: ResourceKind::Repository, name: name.to_owned(), actions: actions.into_iter().collect() }
+        Self {
+            kind: ResourceKind::Repository,
+            name: name.to_owned(),
+            actions: actions.into_iter().collect(),
+        }
     }
 
     /// The list of repositories.
@@ -129,7 +134,11 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: &str) {
-        assert_eq!(Scope::parse(text).map(|s| s.to_string()).unwrap_or_default(), expected, "{text:?}");
+        assert_eq!(
+            Scope::parse(text).map(|s| s.to_string()).unwrap_or_default(),
+            expected,
+            "{text:?}"
+        );
     }
 
     #[test]

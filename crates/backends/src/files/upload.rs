@@ -1,0 +1,61 @@
+//! The end of a growing file.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, IoSlice, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use store::{StoreError, UploadId, UploadWriter};
+
+/// Pieces per system call; the kernel takes no more than 1024.
+const SLICES_MAX: usize = 256;
+
+/// An upload, open for appending.
+pub(super) struct FileUpload {
+    file: Arc<File>,
+    id: UploadId,
+    size: u64,
+}
+
+impl FileUpload {
+    pub fn open(path: &Path, id: UploadId) -> io::Result<Self> {
+        let file = OpenOptions::new().append(true).open(path)?;
+        let size = file.metadata()?.len();
+        Ok(Self { file: Arc::new(file), id, size })
+    }
+}
+
+fn write_all(mut file: &File, pieces: &[Bytes]) -> io::Result<()> {
+    for some in pieces.chunks(SLICES_MAX) {
+        let mut slices: Vec<_> = some.iter().map(|piece| IoSlice::new(piece)).collect();
+        let mut rest = &mut slices[..];
+        // Empty pieces would look like a file that takes nothing.
+        IoSlice::advance_slices(&mut rest, 0);
+        while !rest.is_empty() {
+            match file.write_vectored(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => IoSlice::advance_slices(&mut rest, written),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl UploadWriter for FileUpload {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    async fn append(&mut self, pieces: Vec<Bytes>) -> Result<u64, StoreError> {
+        let file = self.file.clone();
+        let bytes: u64 = pieces.iter().map(|piece| piece.len() as u64).sum();
+        super::blocking(format!("append to upload {}", self.id), move || write_all(&file, &pieces)).await?;
+        self.size += bytes;
+        Ok(self.size)
+    }
+}

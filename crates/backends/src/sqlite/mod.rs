@@ -1,0 +1,130 @@
+//! Metadata in one SQLite file: one connection writes, several read.
+//!
+//! Write-ahead logging lets readers go on while somebody writes; a commit is on
+//! disk when it returns (`synchronous = FULL`).
+
+pub mod accounts;
+pub mod registry;
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Sqlite, SqlSafeStr, SqlitePool, Transaction};
+use store::StoreError;
+use time::OffsetDateTime;
+
+/// How long a writer waits for another process, such as an `admin` command.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections that read.
+const READERS_MAX: u32 = 8;
+/// Memory for pages, per connection, in KiB.
+const CACHE_KIB: u32 = 8192;
+
+/// In order. A released migration is never changed, only followed by another.
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "registry", include_str!("../../../../migrations/sqlite/0001_registry.sql")),
+    (2, "scan", include_str!("../../../../migrations/sqlite/0002_scan.sql")),
+];
+
+/// The metadata of one installation. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct SqliteStore {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+impl SqliteStore {
+    /// Opens or makes the database and brings its schema up to date.
+    pub async fn open(file: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT)
+            .foreign_keys(true)
+            .pragma("cache_size", format!("-{CACHE_KIB}"));
+        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await;
+        let writer = writer.map_err(StoreError::database("open the file"))?;
+        migrator().run(&writer).await.map_err(StoreError::database("bring the schema up to date"))?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS_MAX)
+            .connect_with(options.pragma("query_only", "ON"))
+            .await
+            .map_err(StoreError::database("open the file for reading"))?;
+        Ok(Self { writer, readers })
+    }
+
+    /// Begins the only write transaction there is; others wait for it. Keep it
+    /// short, and never wait for a user's bytes while holding it.
+    pub(crate) async fn write(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        // Immediate: a transaction that reads first and writes later could
+        // otherwise lose the race to another process in its middle.
+        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::database("begin to write"))
+    }
+
+    /// Connections that see the last committed state.
+    pub(crate) fn read(&self) -> &SqlitePool {
+        &self.readers
+    }
+
+    /// Waits for running statements and closes the file, which folds the
+    /// write-ahead log into it.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+fn migrator() -> Migrator {
+    let migration = |(version, description, sql): &(i64, &'static str, &'static str)| {
+        Migration::new(*version, Cow::Borrowed(*description), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations(MIGRATIONS.iter().map(migration).collect())
+}
+
+pub(crate) async fn commit(transaction: Transaction<'static, Sqlite>) -> Result<(), StoreError> {
+    transaction.commit().await.map_err(StoreError::database("commit"))
+}
+
+pub(crate) fn millis(time: OffsetDateTime) -> i64 {
+    // Years up to 9999 fit many times over.
+    (time.unix_timestamp_nanos() / 1_000_000) as i64
+}
+
+pub(crate) fn from_millis(millis: i64) -> Result<OffsetDateTime, StoreError> {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)
+        .map_err(|_| StoreError::corrupt("time", millis))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn passes_the_suite() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("metadata.db")).await.unwrap();
+        store::suite::registry::run(&store).await;
+        store::suite::accounts::run(&store).await;
+    }
+
+    #[tokio::test]
+    async fn a_second_start_migrates_nothing_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("metadata.db");
+        SqliteStore::open(&file).await.unwrap().close().await;
+        SqliteStore::open(&file).await.unwrap().close().await;
+    }
+
+    #[tokio::test]
+    async fn readers_cannot_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("metadata.db")).await.unwrap();
+        let written = sqlx::query("DELETE FROM tags").execute(store.read()).await;
+        assert!(written.unwrap_err().to_string().contains("readonly"));
+    }
+}

@@ -1,0 +1,522 @@
+//! What repositories hold, in SQLite.
+
+use async_trait::async_trait;
+use oci::{Algorithm, Digest, Reference, RepositoryName, Tag};
+use serde_json::json;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+use store::{
+    ManifestSummary, NewManifest, PutManifest, RegistryStore, StoreError, StoredManifest, StoredUpload, UploadId,
+};
+use time::OffsetDateTime;
+
+use super::{SqliteStore, commit, from_millis, millis};
+
+/// A stored text that was parsed before it was stored.
+fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(row: &SqliteRow, column: &str) -> Result<T, StoreError> {
+    let text: String = value(row, column)?;
+    text.parse().map_err(|error| StoreError::corrupt("row", error))
+}
+
+fn value<'r, T>(row: &'r SqliteRow, column: &str) -> Result<T, StoreError>
+where
+    T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
+{
+    row.try_get(column).map_err(StoreError::database("read a row"))
+}
+
+fn size(row: &SqliteRow, column: &str) -> Result<u64, StoreError> {
+    let size: i64 = value(row, column)?;
+    u64::try_from(size).map_err(|error| StoreError::corrupt("size", error))
+}
+
+/// SQLite's integers are signed; what does not fit is a manifest's false claim.
+fn signed(size: u64) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}
+
+fn upload(row: &SqliteRow) -> Result<StoredUpload, StoreError> {
+    let (id, algorithm): (String, String) = (value(row, "id")?, value(row, "algorithm")?);
+    Ok(StoredUpload {
+        id: UploadId::parse(&id).ok_or_else(|| StoreError::corrupt("upload", &id))?,
+        repository: parsed(row, "repository")?,
+        algorithm: Algorithm::parse(&algorithm).ok_or_else(|| StoreError::corrupt("upload", &algorithm))?,
+        started_at: from_millis(value(row, "started_at")?)?,
+        started_by: value(row, "started_by")?,
+    })
+}
+
+/// Columns that [`summary`] reads.
+const SUMMARY: &str = "m.digest, m.media_type, m.size, m.artifact_type, m.subject, m.annotations, m.pushed_at, \
+     m.pushed_by, (SELECT json_group_array(t.name) FROM tags t WHERE t.manifest_id = m.id) AS tags";
+
+fn summary(row: &SqliteRow) -> Result<ManifestSummary, StoreError> {
+    let corrupt = |error: serde_json::Error| StoreError::corrupt("manifest", error);
+    let subject: Option<String> = value(row, "subject")?;
+    let subject = subject.map(|s| Digest::parse(&s)).transpose();
+    let mut tags: Vec<Tag> = serde_json::from_str(value(row, "tags")?).map_err(corrupt)?;
+    tags.sort_unstable();
+    Ok(ManifestSummary {
+        digest: parsed(row, "digest")?,
+        media_type: value(row, "media_type")?,
+        size: size(row, "size")?,
+        artifact_type: value(row, "artifact_type")?,
+        annotations: serde_json::from_str(value(row, "annotations")?).map_err(corrupt)?,
+        subject: subject.map_err(|error| StoreError::corrupt("manifest", error))?,
+        tags,
+        pushed_at: from_millis(value(row, "pushed_at")?)?,
+        pushed_by: value(row, "pushed_by")?,
+    })
+}
+
+/// The repository's row, made if there is none.
+async fn ensure_repository(
+    connection: &mut SqliteConnection,
+    name: &RepositoryName,
+    now: OffsetDateTime,
+) -> Result<i64, StoreError> {
+    const ATTEMPTED: &str = "make a repository";
+    sqlx::query("INSERT INTO repositories (name, created_at) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+        .bind(name.as_str())
+        .bind(millis(now))
+        .execute(&mut *connection)
+        .await
+        .map_err(StoreError::database(ATTEMPTED))?;
+    sqlx::query_scalar("SELECT id FROM repositories WHERE name = $1")
+        .bind(name.as_str())
+        .fetch_one(connection)
+        .await
+        .map_err(StoreError::database(ATTEMPTED))
+}
+
+/// Those blobs that the manifest needs and the repository does not hold, in
+/// the manifest's order.
+async fn missing_blobs(
+    connection: &mut SqliteConnection,
+    repository_id: i64,
+    manifest: &NewManifest,
+) -> Result<Vec<Digest>, StoreError> {
+    let required: Vec<_> = manifest.references.iter().filter(|r| r.required).map(|r| r.target.digest).collect();
+    let missing: Vec<String> = sqlx::query_scalar(
+        "SELECT value FROM json_each($2) WHERE NOT EXISTS \
+         (SELECT 1 FROM repository_blobs b WHERE b.repository_id = $1 AND b.digest = value) \
+         GROUP BY value ORDER BY min(key)",
+    )
+    .bind(repository_id)
+    .bind(json!(required).to_string())
+    .fetch_all(connection)
+    .await
+    .map_err(StoreError::database("check the blobs of a manifest"))?;
+    missing.iter().map(|d| Digest::parse(d).map_err(|error| StoreError::corrupt("blob", error))).collect()
+}
+
+async fn insert_references(
+    connection: &mut SqliteConnection,
+    manifest_id: i64,
+    manifest: &NewManifest,
+) -> Result<(), StoreError> {
+    let references = manifest.references.iter().map(|r| {
+        json!([r.kind.as_str(), r.position, r.target.digest, r.target.media_type, signed(r.target.size)])
+    });
+    // One statement however many there are.
+    sqlx::query(
+        "INSERT INTO manifest_references (manifest_id, kind, position, digest, media_type, size) \
+         SELECT $1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each($2)",
+    )
+    .bind(manifest_id)
+    .bind(serde_json::Value::from_iter(references).to_string())
+    .execute(connection)
+    .await
+    .map_err(StoreError::database("store what a manifest refers to"))?;
+    Ok(())
+}
+
+#[async_trait]
+impl RegistryStore for SqliteStore {
+    async fn create_upload(&self, upload: &StoredUpload) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        sqlx::query(
+            "INSERT INTO uploads (id, repository, algorithm, started_at, started_by) VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(upload.id.to_string())
+        .bind(upload.repository.as_str())
+        .bind(upload.algorithm.as_str())
+        .bind(millis(upload.started_at))
+        .bind(&upload.started_by)
+        .execute(&mut *tx)
+        .await
+        .map_err(StoreError::database("begin an upload"))?;
+        commit(tx).await
+    }
+
+    async fn upload(&self, id: UploadId) -> Result<Option<StoredUpload>, StoreError> {
+        let row = sqlx::query("SELECT * FROM uploads WHERE id = $1")
+            .bind(id.to_string())
+            .fetch_optional(self.read())
+            .await
+            .map_err(StoreError::database("look up an upload"))?;
+        row.as_ref().map(upload).transpose()
+    }
+
+    async fn uploads(&self) -> Result<Vec<StoredUpload>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM uploads ORDER BY started_at, id")
+            .fetch_all(self.read())
+            .await
+            .map_err(StoreError::database("list uploads"))?;
+        rows.iter().map(upload).collect()
+    }
+
+    async fn remove_upload(&self, id: UploadId) -> Result<bool, StoreError> {
+        let mut tx = self.write().await?;
+        let done = sqlx::query("DELETE FROM uploads WHERE id = $1")
+            .bind(id.to_string())
+            .execute(&mut *tx)
+            .await
+            .map_err(StoreError::database("end an upload"))?;
+        commit(tx).await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn link_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        size: u64,
+        upload: Option<UploadId>,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        const ATTEMPTED: &str = "give a blob to a repository";
+        let mut tx = self.write().await?;
+        let repository_id = ensure_repository(&mut tx, repository, now).await?;
+        sqlx::query("INSERT INTO blobs (digest, size, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
+            .bind(digest.to_string())
+            .bind(signed(size))
+            .bind(millis(now))
+            .execute(&mut *tx)
+            .await
+            .map_err(StoreError::database(ATTEMPTED))?;
+        sqlx::query(
+            "INSERT INTO repository_blobs (repository_id, digest, linked_at) VALUES ($1, $2, $3) \
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(repository_id)
+        .bind(digest.to_string())
+        .bind(millis(now))
+        .execute(&mut *tx)
+        .await
+        .map_err(StoreError::database(ATTEMPTED))?;
+        if let Some(upload) = upload {
+            sqlx::query("DELETE FROM uploads WHERE id = $1")
+                .bind(upload.to_string())
+                .execute(&mut *tx)
+                .await
+                .map_err(StoreError::database(ATTEMPTED))?;
+        }
+        commit(tx).await
+    }
+
+    async fn linked_blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<u64>, StoreError> {
+        let row = sqlx::query(
+            "SELECT b.size FROM repositories r JOIN repository_blobs rb ON rb.repository_id = r.id \
+             JOIN blobs b ON b.digest = rb.digest WHERE r.name = $1 AND rb.digest = $2",
+        )
+        .bind(repository.as_str())
+        .bind(digest.to_string())
+        .fetch_optional(self.read())
+        .await
+        .map_err(StoreError::database("look up a blob"))?;
+        row.map(|row| size(&row, "size")).transpose()
+    }
+
+    async fn repositories_with_blob(&self, digest: &Digest, limit: u32) -> Result<Vec<RepositoryName>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT r.name FROM repository_blobs rb JOIN repositories r ON r.id = rb.repository_id \
+             WHERE rb.digest = $1 ORDER BY r.name LIMIT $2",
+        )
+        .bind(digest.to_string())
+        .bind(limit)
+        .fetch_all(self.read())
+        .await
+        .map_err(StoreError::database("find a blob"))?;
+        rows.iter().map(|row| parsed(row, "name")).collect()
+    }
+
+    async fn unlink_blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<bool, StoreError> {
+        let mut tx = self.write().await?;
+        let done = sqlx::query(
+            "DELETE FROM repository_blobs WHERE digest = $2 \
+             AND repository_id = (SELECT id FROM repositories WHERE name = $1)",
+        )
+        .bind(repository.as_str())
+        .bind(digest.to_string())
+        .execute(&mut *tx)
+        .await
+        .map_err(StoreError::database("take a blob from a repository"))?;
+        commit(tx).await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn blob_is_used(&self, repository: &RepositoryName, digest: &Digest) -> Result<bool, StoreError> {
+        sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM manifest_references mr JOIN manifests m ON m.id = mr.manifest_id \
+             JOIN repositories r ON r.id = m.repository_id \
+             WHERE r.name = $1 AND mr.digest = $2 AND mr.kind <> 'child')",
+        )
+        .bind(repository.as_str())
+        .bind(digest.to_string())
+        .fetch_one(self.read())
+        .await
+        .map_err(StoreError::database("look for users of a blob"))
+    }
+
+    async fn put_manifest(
+        &self,
+        repository: &RepositoryName,
+        manifest: &NewManifest,
+    ) -> Result<PutManifest, StoreError> {
+        const ATTEMPTED: &str = "store a manifest";
+        let mut tx = self.write().await?;
+        let repository_id = ensure_repository(&mut tx, repository, manifest.pushed_at).await?;
+        let missing = missing_blobs(&mut tx, repository_id, manifest).await?;
+        if !missing.is_empty() {
+            // Dropping the transaction takes the repository's row back.
+            return Ok(PutManifest::MissingBlobs(missing));
+        }
+        let known: Option<i64> =
+            sqlx::query_scalar("SELECT id FROM manifests WHERE repository_id = $1 AND digest = $2")
+                .bind(repository_id)
+                .bind(manifest.digest.to_string())
+                .fetch_optional(&mut *tx)
+                .await
+                .map_err(StoreError::database(ATTEMPTED))?;
+        let manifest_id = match known {
+            Some(id) => {
+                // The same bytes may be pushed as another type.
+                sqlx::query("UPDATE manifests SET media_type = $2 WHERE id = $1 AND media_type <> $2")
+                    .bind(id)
+                    .bind(&manifest.media_type)
+                    .execute(&mut *tx)
+                    .await
+                    .map_err(StoreError::database(ATTEMPTED))?;
+                id
+            }
+            None => {
+                let id = sqlx::query_scalar(
+                    "INSERT INTO manifests (repository_id, digest, media_type, size, artifact_type, subject, \
+                     annotations, pushed_at, pushed_by, bytes) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id",
+                )
+                .bind(repository_id)
+                .bind(manifest.digest.to_string())
+                .bind(&manifest.media_type)
+                .bind(signed(manifest.bytes.len() as u64))
+                .bind(&manifest.artifact_type)
+                .bind(manifest.subject.map(|s| s.to_string()))
+                .bind(json!(manifest.annotations).to_string())
+                .bind(millis(manifest.pushed_at))
+                .bind(&manifest.pushed_by)
+                .bind(&manifest.bytes[..])
+                .fetch_one(&mut *tx)
+                .await
+                .map_err(StoreError::database(ATTEMPTED))?;
+                insert_references(&mut tx, id, manifest).await?;
+                id
+            }
+        };
+        for tag in &manifest.tags {
+            sqlx::query(
+                "INSERT INTO tags (repository_id, name, manifest_id, created_at, updated_at) \
+                 VALUES ($1, $2, $3, $4, $4) ON CONFLICT (repository_id, name) \
+                 DO UPDATE SET manifest_id = excluded.manifest_id, updated_at = excluded.updated_at",
+            )
+            .bind(repository_id)
+            .bind(tag.as_str())
+            .bind(manifest_id)
+            .bind(millis(manifest.pushed_at))
+            .execute(&mut *tx)
+            .await
+            .map_err(StoreError::database("set a tag"))?;
+        }
+        commit(tx).await?;
+        Ok(PutManifest::Stored { new: known.is_none() })
+    }
+
+    async fn manifest(
+        &self,
+        repository: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<Option<StoredManifest>, StoreError> {
+        let query = match reference {
+            Reference::Tag(_) => {
+                "SELECT m.digest, m.media_type, m.bytes FROM repositories r \
+                 JOIN tags t ON t.repository_id = r.id JOIN manifests m ON m.id = t.manifest_id \
+                 WHERE r.name = $1 AND t.name = $2"
+            }
+            Reference::Digest(_) => {
+                "SELECT m.digest, m.media_type, m.bytes FROM repositories r \
+                 JOIN manifests m ON m.repository_id = r.id WHERE r.name = $1 AND m.digest = $2"
+            }
+        };
+        let row = sqlx::query(query)
+            .bind(repository.as_str())
+            .bind(reference.to_string())
+            .fetch_optional(self.read())
+            .await
+            .map_err(StoreError::database("look up a manifest"))?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(StoredManifest {
+            digest: parsed(&row, "digest")?,
+            media_type: value(&row, "media_type")?,
+            bytes: value::<Vec<u8>>(&row, "bytes")?.into(),
+        }))
+    }
+
+    async fn manifest_summary(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<ManifestSummary>, StoreError> {
+        let sql = format!(
+            "SELECT {SUMMARY} FROM repositories r JOIN manifests m ON m.repository_id = r.id \
+             WHERE r.name = $1 AND m.digest = $2"
+        );
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(repository.as_str())
+            .bind(digest.to_string())
+            .fetch_optional(self.read())
+            .await
+            .map_err(StoreError::database("look up a manifest"))?;
+        row.as_ref().map(summary).transpose()
+    }
+
+    async fn manifests(
+        &self,
+        repository: &RepositoryName,
+        after: Option<&Digest>,
+        limit: u32,
+    ) -> Result<Vec<ManifestSummary>, StoreError> {
+        let sql = format!(
+            "SELECT {SUMMARY} FROM repositories r JOIN manifests m ON m.repository_id = r.id \
+             WHERE r.name = $1 AND m.digest > $2 ORDER BY m.digest LIMIT $3"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(repository.as_str())
+            .bind(after.map(Digest::to_string).unwrap_or_default())
+            .bind(limit)
+            .fetch_all(self.read())
+            .await
+            .map_err(StoreError::database("list manifests"))?;
+        rows.iter().map(summary).collect()
+    }
+
+    async fn delete_manifest(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<Vec<Tag>>, StoreError> {
+        const ATTEMPTED: &str = "delete a manifest";
+        let mut tx = self.write().await?;
+        let id: Option<i64> = sqlx::query_scalar(
+            "SELECT m.id FROM repositories r JOIN manifests m ON m.repository_id = r.id \
+             WHERE r.name = $1 AND m.digest = $2",
+        )
+        .bind(repository.as_str())
+        .bind(digest.to_string())
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(StoreError::database(ATTEMPTED))?;
+        let Some(id) = id else { return Ok(None) };
+        let rows = sqlx::query("DELETE FROM tags WHERE manifest_id = $1 RETURNING name")
+            .bind(id)
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(StoreError::database(ATTEMPTED))?;
+        let mut tags = rows.iter().map(|row| parsed(row, "name")).collect::<Result<Vec<Tag>, _>>()?;
+        tags.sort_unstable();
+        sqlx::query("DELETE FROM manifests WHERE id = $1")
+            .bind(id)
+            .execute(&mut *tx)
+            .await
+            .map_err(StoreError::database(ATTEMPTED))?;
+        commit(tx).await?;
+        Ok(Some(tags))
+    }
+
+    async fn delete_tag(&self, repository: &RepositoryName, tag: &Tag) -> Result<Option<Digest>, StoreError> {
+        let mut tx = self.write().await?;
+        let row = sqlx::query(
+            "DELETE FROM tags WHERE name = $2 AND repository_id = (SELECT id FROM repositories WHERE name = $1) \
+             RETURNING (SELECT digest FROM manifests WHERE id = manifest_id) AS digest",
+        )
+        .bind(repository.as_str())
+        .bind(tag.as_str())
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(StoreError::database("delete a tag"))?;
+        commit(tx).await?;
+        row.map(|row| parsed(&row, "digest")).transpose()
+    }
+
+    async fn has_repository(&self, repository: &RepositoryName) -> Result<bool, StoreError> {
+        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM repositories WHERE name = $1)")
+            .bind(repository.as_str())
+            .fetch_one(self.read())
+            .await
+            .map_err(StoreError::database("look up a repository"))
+    }
+
+    async fn repositories(&self, after: Option<&str>, limit: u32) -> Result<Vec<RepositoryName>, StoreError> {
+        let rows = sqlx::query("SELECT name FROM repositories WHERE name > $1 ORDER BY name LIMIT $2")
+            .bind(after.unwrap_or_default())
+            .bind(limit)
+            .fetch_all(self.read())
+            .await
+            .map_err(StoreError::database("list repositories"))?;
+        rows.iter().map(|row| parsed(row, "name")).collect()
+    }
+
+    async fn tags(
+        &self,
+        repository: &RepositoryName,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<(Tag, Digest)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT t.name, m.digest FROM repositories r JOIN tags t ON t.repository_id = r.id \
+             JOIN manifests m ON m.id = t.manifest_id \
+             WHERE r.name = $1 AND t.name > $2 ORDER BY t.name LIMIT $3",
+        )
+        .bind(repository.as_str())
+        .bind(after.unwrap_or_default())
+        .bind(limit)
+        .fetch_all(self.read())
+        .await
+        .map_err(StoreError::database("list tags"))?;
+        rows.iter().map(|row| Ok((parsed(row, "name")?, parsed(row, "digest")?))).collect()
+    }
+
+    async fn referrers(
+        &self,
+        repository: &RepositoryName,
+        subject: &Digest,
+        artifact_type: Option<&str>,
+        after: Option<&Digest>,
+        limit: u32,
+    ) -> Result<Vec<ManifestSummary>, StoreError> {
+        let sql = format!(
+            "SELECT {SUMMARY} FROM repositories r JOIN manifests m ON m.repository_id = r.id \
+             WHERE r.name = $1 AND m.subject = $2 AND m.digest > $3 AND ($4 IS NULL OR m.artifact_type = $4) \
+             ORDER BY m.digest LIMIT $5"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(repository.as_str())
+            .bind(subject.to_string())
+            .bind(after.map(Digest::to_string).unwrap_or_default())
+            .bind(artifact_type)
+            .bind(limit)
+            .fetch_all(self.read())
+            .await
+            .map_err(StoreError::database("list referrers"))?;
+        rows.iter().map(summary).collect()
+    }
+}
