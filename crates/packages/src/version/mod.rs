@@ -6,6 +6,7 @@
 mod alpine;
 mod debian;
 mod digits;
+mod maven;
 mod npm;
 mod pypi;
 mod rpm;
@@ -30,12 +31,22 @@ pub enum VersionScheme {
     Semver,
     /// `golang.org/x/mod/semver`, the leading `v` being optional.
     Go,
+    /// `ComparableVersion` of Maven 3.8.
+    Maven,
 }
 
 impl VersionScheme {
     /// Every scheme, in the order of declaration.
-    pub const ALL: [VersionScheme; 7] =
-        [Self::Debian, Self::Alpine, Self::Rpm, Self::Pypi, Self::Npm, Self::Semver, Self::Go];
+    pub const ALL: [VersionScheme; 8] = [
+        Self::Debian,
+        Self::Alpine,
+        Self::Rpm,
+        Self::Pypi,
+        Self::Npm,
+        Self::Semver,
+        Self::Go,
+        Self::Maven,
+    ];
 
     /// By OSV ecosystem name in any case, a release after a colon being
     /// ignored; also by os-release id, `RPM` and `semver`. `None`: no rules
@@ -51,6 +62,7 @@ impl VersionScheme {
             "pypi" => Some(Self::Pypi),
             "npm" => Some(Self::Npm),
             "go" => Some(Self::Go),
+            "maven" => Some(Self::Maven),
             "crates.io" | "semver" => Some(Self::Semver),
             _ => None,
         }
@@ -58,6 +70,9 @@ impl VersionScheme {
 
     /// Compares two versions; `None` where either is not a version by these
     /// rules, so that no order exists. Numbers may have any length.
+    ///
+    /// A total order over what is valid, save that Maven's has circles and
+    /// npm's ends at pre-release numbers beyond 2^53, as their tools have it.
     pub fn compare(self, a: &str, b: &str) -> Option<Ordering> {
         match self {
             Self::Debian => debian::compare(a, b),
@@ -67,6 +82,7 @@ impl VersionScheme {
             Self::Npm => npm::compare(a, b),
             Self::Semver => semver::compare(a, b),
             Self::Go => semver::compare_go(a, b),
+            Self::Maven => maven::compare(a, b),
         }
     }
 
@@ -97,6 +113,7 @@ mod tests {
         check("npm", Some(VersionScheme::Npm));
         check("Go", Some(VersionScheme::Go));
         check("crates.io", Some(VersionScheme::Semver));
+        check("Maven", Some(VersionScheme::Maven));
         check("semver", Some(VersionScheme::Semver));
         check("COBOL", None);
         check("", None);

@@ -9,6 +9,7 @@ pub const DEBIAN: &str = include_str!("../../testdata/debian.txt");
 pub const RPM: &str = include_str!("../../testdata/rpm.txt");
 pub const PYPI: &str = include_str!("../../testdata/pypi.txt");
 pub const NPM: &str = include_str!("../../testdata/npm.txt");
+pub const MAVEN: &str = include_str!("../../testdata/maven.txt");
 pub const GO: &str = include_str!("../../testdata/go.txt");
 
 /// The comparisons of a fixture: two versions and the sign between them.
@@ -84,4 +85,9 @@ fn semver() {
 #[test]
 fn go() {
     check(VersionScheme::Go, GO);
+}
+
+#[test]
+fn maven() {
+    check(VersionScheme::Maven, MAVEN);
 }
