@@ -1,29 +1,29 @@
 //! Alpine: `digit{.digit}{letter}{_suffix{number}}{~hash}{-r#}`, ordered as
 //! apk-tools 3 does.
 //!
-//! apk itself orders a malformed version by whatever comes before the fault;
-//! here it has no order, so that such a package is shown and not guessed at.
+//! A malformed version (`6.7.1p1-r1` in Alpine's own security database) is
+//! compared up to its fault, as apk does; where nothing before the fault
+//! decides, apk guesses and we do not.
 
 use std::cmp::Ordering;
 
 use super::digits;
 
-/// Compares as `apk version --test` does for two valid versions.
+/// Compares as `apk version --test` does.
 pub(super) fn compare(a: &str, b: &str) -> Option<Ordering> {
-    let (a, b) = (read_tokens(a.as_bytes())?, read_tokens(b.as_bytes())?);
-    for (x, y) in a.iter().zip(&b) {
-        let order = x.cmp_to(y);
-        if order != Ordering::Equal {
-            return Some(order);
-        }
+    let (a, b) = (Version::parse(a.as_bytes()), Version::parse(b.as_bytes()));
+    let decided = a.tokens.iter().zip(&b.tokens).map(|(x, y)| x.cmp_to(y)).find(|o| o.is_ne());
+    if decided.is_some() {
+        return decided;
     }
     // All tokens of the shorter are equal to the longer's: a pre-release
     // suffix that follows makes the longer one smaller, anything else greater.
-    Some(match (a.get(b.len()), b.get(a.len())) {
-        (Some(next), _) => next.cmp_to_end(),
-        (_, Some(next)) => next.cmp_to_end().reverse(),
-        (None, None) => Ordering::Equal,
-    })
+    match (a.tokens.get(b.tokens.len()), b.tokens.get(a.tokens.len())) {
+        (Some(next), _) if b.is_whole => Some(next.cmp_to_end()),
+        (_, Some(next)) if a.is_whole => Some(next.cmp_to_end().reverse()),
+        (None, None) if a.is_whole && b.is_whole => Some(Ordering::Equal),
+        _ => None,
+    }
 }
 
 /// Suffix names in ascending order, and where the plain version stands.
@@ -84,45 +84,63 @@ impl Token<'_> {
     }
 }
 
-fn read_tokens(text: &[u8]) -> Option<Vec<Token<'_>>> {
-    let (first, mut rest) = read_number(text)?;
-    let mut tokens = vec![Token::First(first)];
-    while let [c, tail @ ..] = rest {
-        let last = tokens.last()?;
-        let rank = last.rank();
-        let token;
-        (token, rest) = match c {
-            b'.' if rank <= 1 => {
-                let (number, rest) = read_number(tail)?;
-                (Token::Number(number), rest)
+struct Version<'a> {
+    tokens: Vec<Token<'a>>,
+    /// Whether the tokens reach the end of the text without a fault.
+    is_whole: bool,
+}
+
+impl<'a> Version<'a> {
+    fn parse(text: &'a [u8]) -> Self {
+        let mut version = Self { tokens: Vec::new(), is_whole: false };
+        let Some((first, mut rest)) = read_number(text) else { return version };
+        let mut last = Token::First(first);
+        loop {
+            version.tokens.push(last);
+            if rest.is_empty() {
+                version.is_whole = true;
+                return version;
             }
-            b'a'..=b'z' if rank <= 1 => (Token::Letter(*c), tail),
-            b'_' if rank <= 4 => {
-                let end = tail.iter().take_while(|c| c.is_ascii_lowercase()).count();
-                let index = SUFFIXES.iter().position(|name| *name == &tail[..end])?;
-                (Token::Suffix(index), &tail[end..])
+            match read_token(rest, last) {
+                Some(next) => (last, rest) = next,
+                None => return version,
             }
-            b'0'..=b'9' if matches!(last, Token::Suffix(_)) => {
-                let (number, rest) = read_number(rest)?;
-                (Token::SuffixNumber(number), rest)
-            }
-            b'~' if rank < 5 => {
-                let hex = |c: &&u8| matches!(c, b'0'..=b'9' | b'a'..=b'f');
-                let end = tail.iter().take_while(hex).count();
-                if end == 0 {
-                    return None;
-                }
-                (Token::Hash(&tail[..end]), &tail[end..])
-            }
-            b'-' if rank < 6 => {
-                let (number, rest) = read_number(tail.strip_prefix(b"r")?)?;
-                (Token::Revision(number), rest)
-            }
-            _ => return None,
-        };
-        tokens.push(token);
+        }
     }
-    Some(tokens)
+}
+
+/// Reads the token that follows `last`; `None` where the grammar has none.
+fn read_token<'a>(text: &'a [u8], last: Token<'a>) -> Option<(Token<'a>, &'a [u8])> {
+    let (c, tail) = text.split_first()?;
+    let rank = last.rank();
+    Some(match c {
+        b'.' if rank <= 1 => {
+            let (number, rest) = read_number(tail)?;
+            (Token::Number(number), rest)
+        }
+        b'a'..=b'z' if rank <= 1 => (Token::Letter(*c), tail),
+        b'_' if rank <= 4 => {
+            let end = tail.iter().take_while(|c| c.is_ascii_lowercase()).count();
+            let index = SUFFIXES.iter().position(|name| *name == &tail[..end])?;
+            (Token::Suffix(index), &tail[end..])
+        }
+        b'0'..=b'9' if matches!(last, Token::Suffix(_)) => {
+            let (number, rest) = read_number(text)?;
+            (Token::SuffixNumber(number), rest)
+        }
+        b'~' if rank < 5 => {
+            let end = tail.iter().take_while(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f')).count();
+            if end == 0 {
+                return None;
+            }
+            (Token::Hash(&tail[..end]), &tail[end..])
+        }
+        b'-' if rank < 6 => {
+            let (number, rest) = read_number(tail.strip_prefix(b"r")?)?;
+            (Token::Revision(number), rest)
+        }
+        _ => return None,
+    })
 }
 
 fn read_number(text: &[u8]) -> Option<(&[u8], &[u8])> {

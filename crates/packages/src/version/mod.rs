@@ -19,7 +19,7 @@ use std::cmp::Ordering;
 pub enum VersionScheme {
     /// deb-version(7), as `dpkg --compare-versions` applies it.
     Debian,
-    /// apk-tools 3, `apk version --test`.
+    /// apk-tools 3, `apk version --test`, up to the first fault of either.
     Alpine,
     /// `rpmvercmp` on epoch, version and release.
     Rpm,

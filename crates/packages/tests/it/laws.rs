@@ -34,8 +34,19 @@ fn is_ordered(scheme: VersionScheme, [a, b, c]: &[String; 3]) -> Result<(), Test
         a,
         b
     );
-    // Two that are versions always compare.
-    prop_assert_eq!(compare(a, b).is_some(), compare(a, a).is_some() && compare(b, b).is_some());
+    // Two that are versions always compare; two that are not do so only where
+    // apk's rule, up to the fault, decides.
+    let comparable = |x: &str| compare(x, x).is_some();
+    if scheme != VersionScheme::Alpine || (comparable(a) && comparable(b)) {
+        prop_assert_eq!(
+            compare(a, b).is_some(),
+            comparable(a) && comparable(b),
+            "{:?}: {:?} {:?}",
+            scheme,
+            a,
+            b
+        );
+    }
     // Maven's own order has circles: "" < " " < "0a0" < "".
     if scheme == VersionScheme::Maven {
         return Ok(());
