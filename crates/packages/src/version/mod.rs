@@ -10,6 +10,7 @@ mod maven;
 mod npm;
 mod pypi;
 mod rpm;
+mod rubygems;
 mod semver;
 
 use std::cmp::Ordering;
@@ -33,11 +34,13 @@ pub enum VersionScheme {
     Go,
     /// `ComparableVersion` of Maven 3.8.
     Maven,
+    /// `Gem::Version`.
+    RubyGems,
 }
 
 impl VersionScheme {
     /// Every scheme, in the order of declaration.
-    pub const ALL: [VersionScheme; 8] = [
+    pub const ALL: [VersionScheme; 9] = [
         Self::Debian,
         Self::Alpine,
         Self::Rpm,
@@ -46,6 +49,7 @@ impl VersionScheme {
         Self::Semver,
         Self::Go,
         Self::Maven,
+        Self::RubyGems,
     ];
 
     /// By OSV ecosystem name in any case, a release after a colon being
@@ -63,6 +67,7 @@ impl VersionScheme {
             "npm" => Some(Self::Npm),
             "go" => Some(Self::Go),
             "maven" => Some(Self::Maven),
+            "rubygems" => Some(Self::RubyGems),
             "crates.io" | "semver" => Some(Self::Semver),
             _ => None,
         }
@@ -83,6 +88,7 @@ impl VersionScheme {
             Self::Semver => semver::compare(a, b),
             Self::Go => semver::compare_go(a, b),
             Self::Maven => maven::compare(a, b),
+            Self::RubyGems => rubygems::compare(a, b),
         }
     }
 
@@ -114,6 +120,7 @@ mod tests {
         check("Go", Some(VersionScheme::Go));
         check("crates.io", Some(VersionScheme::Semver));
         check("Maven", Some(VersionScheme::Maven));
+        check("RubyGems", Some(VersionScheme::RubyGems));
         check("semver", Some(VersionScheme::Semver));
         check("COBOL", None);
         check("", None);

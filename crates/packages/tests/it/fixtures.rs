@@ -91,3 +91,8 @@ fn go() {
 fn maven() {
     check(VersionScheme::Maven, MAVEN);
 }
+
+#[test]
+fn rubygems() {
+    check(VersionScheme::RubyGems, include_str!("../../testdata/rubygems.txt"));
+}

@@ -86,6 +86,10 @@ pub fn pieces(scheme: VersionScheme) -> &'static [&'static str] {
             "\u{1c}", "\u{85}", "1!", "+ubuntu", "+1", "ſ", ".0", ".0.0", "-1", "\u{feff}", "*",
             "١", "K",
         ],
+        VersionScheme::RubyGems => &[
+            ".", "-", "a", "b", "pre", ".pre", ".rc", "beta", "A", ".0", ".0.0", "-1", " ", "\n",
+            "_", "..", "x",
+        ],
         VersionScheme::Maven => &[
             ".",
             "-",
