@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::STORED_BYTES_MAX;
 use crate::table::PathTable;
-use crate::{LayerEncoding, Limits};
 
 /// Everything that is kept of one layer. A function of the layer's bytes and
 /// [`crate::ANALYSER_VERSION`].
@@ -23,6 +22,9 @@ pub struct LayerAnalysis {
     pub events: PathTable,
     /// What was found in its files, sorted by path.
     pub evidence: Vec<Evidence>,
+    /// Hard links to files of lower layers, from paths where metadata would
+    /// count: the path, and where it leads.
+    pub outside_links: Vec<(String, String)>,
     /// What could not be read.
     pub problems: Vec<LayerProblem>,
 }
@@ -34,6 +36,8 @@ pub struct Evidence {
     pub path: String,
     /// What it holds.
     pub record: Record,
+    /// What could not be read of it. It counts only where the file does.
+    pub problems: Vec<(ProblemKind, String)>,
 }
 
 /// The content of one metadata file, by kind.
@@ -61,7 +65,8 @@ pub enum Record {
     },
     /// Metadata of a language package: counts wherever it lies.
     Language(Package),
-    /// A package database of a kind that is known and not read.
+    /// Metadata or a database that could not be read, or is of a kind that is
+    /// not read.
     Unread,
 }
 
@@ -112,11 +117,4 @@ impl LayerAnalysis {
         }
         postcard::from_bytes(&plain).map_err(CodecError::Encoding)
     }
-}
-
-/// Reads one layer. Never fails: what breaks becomes a problem beside what was
-/// read until then.
-pub fn analyse_layer(reader: impl Read, encoding: LayerEncoding, limits: &Limits) -> LayerAnalysis {
-    let _ = (reader, encoding, limits);
-    LayerAnalysis::default()
 }

@@ -10,20 +10,23 @@ pub mod encoding;
 pub mod source;
 pub mod tar;
 
-pub mod analysers;
+pub mod path;
 pub mod table;
 pub mod tree;
 
+pub mod analysers;
 pub mod layer;
+pub mod walk;
 
 pub mod config;
 pub mod merge;
 
 pub use config::{ImageConfig, ImageConfigError};
 pub use encoding::LayerEncoding;
-pub use layer::{CodecError, Evidence, LayerAnalysis, LayerProblem, Record, analyse_layer};
+pub use layer::{CodecError, Evidence, LayerAnalysis, LayerProblem, Record};
 pub use limits::Limits;
 pub use merge::merge;
+pub use walk::analyse_layer;
 
 /// Raise it when the same layer bytes give a new [`LayerAnalysis`]: stored
 /// analyses are then redone. It covers the walk, the wire form and every analyser.

@@ -12,7 +12,8 @@ pub struct Limits {
     pub ratio_max: u64,
     /// Entries of the archive, headers of every kind included.
     pub entries_max: u64,
-    /// Bytes of all names and link targets that are kept.
+    /// Bytes of all names and link targets that are kept, with 48 for each
+    /// path.
     pub name_bytes_max: usize,
     /// Bytes of one path or link target; Linux's `PATH_MAX`.
     pub path_bytes_max: usize,
