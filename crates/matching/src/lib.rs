@@ -4,12 +4,14 @@
 //! not affected (nothing), undetermined (a reason, shown to the user).
 
 pub mod assess;
+pub mod delegation;
 pub mod explain;
 pub mod finding;
 pub mod package;
 pub mod status;
 
 pub use assess::{Assessment, Delegated, ImageFinding, UndeterminedItem, assess};
+pub use delegation::is_delegated;
 pub use explain::{Answer, Explanation, Outcome, explain};
 pub use finding::{Evidence, FixState, PackageFinding, PackageVerdict, Undetermined};
 pub use package::match_package;

@@ -137,13 +137,26 @@ pub struct ImageRecord {
     pub problems: Vec<Problem>,
     /// Why nothing about it can be assessed, where so.
     pub inapplicable: Option<String>,
+    /// Why the scan has to be tried again, where part of it failed.
+    pub failure: Option<ScanFailure>,
     /// Layer digests in manifest order.
     pub layers: Vec<Digest>,
     /// Its packages, with the ids that [`ScanStore::intern_packages`] gave.
     pub packages: Vec<(PackageId, ImagePackage)>,
 }
 
-/// A scan that failed.
+/// Why a scan, or a part of it, failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScanFailure {
+    /// In a sentence.
+    pub message: String,
+    /// How often it failed in a row, this time included.
+    pub attempts: u32,
+    /// When to try again; `None`: not by itself.
+    pub retry_at: Option<Millis>,
+}
+
+/// A scan that brought nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailedScan {
     /// Digest of the image's manifest.
@@ -156,11 +169,34 @@ pub struct FailedScan {
     pub started_at: Millis,
     /// When it failed.
     pub finished_at: Millis,
-    /// Why, in a sentence.
-    pub failure: String,
-    /// When to try again; `None`: not by itself.
-    pub retry_at: Option<Millis>,
+    /// Why, and when to try again.
+    pub failure: ScanFailure,
 }
+
+/// What happened to a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FindingChange {
+    /// It was not there before.
+    Opened,
+    /// It says something else than before.
+    Changed,
+    /// It is there no more.
+    Closed,
+}
+
+impl FindingChange {
+    /// As stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Changed => "changed",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// Says what brought a change about, for the history.
+pub type CauseOf<'a> = &'a (dyn Fn(FindingChange, &StoredFinding) -> String + Send + Sync);
 
 /// An inspected image as stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -304,7 +340,7 @@ pub trait ScanStore: Send + Sync {
         image: &ImageRecord,
         matches: &[PackageMatch],
         generation: i64,
-        cause: &str,
+        cause_of: CauseOf<'_>,
     ) -> Result<StoredImage, StoreError>;
 
     /// Writes that an image could not be inspected. An earlier good result stays readable.
@@ -321,6 +357,10 @@ pub trait ScanStore: Send + Sync {
         limit: u32,
     ) -> Result<Vec<StoredPackage>, StoreError>;
 
+    /// Has every image with packages of this namespace inspected again: who
+    /// judges them has changed. Gives how many.
+    async fn mark_for_rescan(&self, namespace: &Namespace) -> Result<u64, StoreError>;
+
     /// Packages of a namespace, at most `limit`, from row id `after` on.
     async fn packages_of(
         &self,
@@ -330,14 +370,14 @@ pub trait ScanStore: Send + Sync {
     ) -> Result<Vec<StoredPackage>, StoreError>;
 
     /// Replaces what is known of packages: opens, changes and closes findings,
-    /// writes history with `cause`, and brings every image that holds them up
+    /// writes history, and brings every image that holds them up
     /// to date. Gives the images whose findings or state changed. A package
     /// that a later generation already matched is left alone.
     async fn apply_matches(
         &self,
         matches: &[PackageMatch],
         generation: i64,
-        cause: &str,
+        cause_of: CauseOf<'_>,
         now: Millis,
     ) -> Result<Vec<Digest>, StoreError>;
 

@@ -5,6 +5,7 @@
 
 pub mod accounts;
 pub mod registry;
+pub mod scan;
 
 use std::borrow::Cow;
 use std::path::Path;
