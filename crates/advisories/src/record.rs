@@ -53,8 +53,12 @@ pub struct Record {
     pub withdrawn: Option<i64>,
     /// CVSS vectors as written.
     pub cvss: Vec<String>,
-    /// The feed's own word for how bad it is, as written.
+    /// The feed's own word for how bad it is, as written. Weighs more than
+    /// its vectors.
     pub rating: Option<String>,
+    /// A word derived from somewhere else (OSV `database_specific.severity`).
+    /// Weighs less than the vectors.
+    pub fallback_rating: Option<String>,
     /// The packages it speaks of.
     pub affected: Vec<Affected>,
 }
@@ -108,8 +112,9 @@ pub enum Stance {
     Ranges,
     /// The package in this release never had the defect.
     NotAffected,
-    /// The feed does not know yet.
-    Undetermined,
+    /// The feed itself has not decided, or names no versions. No finding;
+    /// only an explanation shows it.
+    Undecided,
 }
 
 /// What a distribution intends for a defect that it has not fixed.
@@ -122,6 +127,8 @@ pub enum FixPlan {
     NoAdvisory,
     /// To be fixed with a later update (Debian `postponed`).
     Deferred,
+    /// A fixed version is named that the archive does not carry yet.
+    NotYetAvailable,
     /// Will not be fixed (Debian `ignored`).
     WillNotFix,
     /// The release or the package is no longer supported.
@@ -204,7 +211,8 @@ pub(crate) fn cve_number(id: &str) -> Option<(u16, u32)> {
     let (year, number) = id.strip_prefix("CVE-")?.split_once('-')?;
     let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
     (year.len() == 4 && (4..=9).contains(&number.len()) && digits(year) && digits(number))
-        .then(|| Some((year.parse().ok()?, number.parse().ok()?)))?
+        .then(|| Some((year.parse().ok()?, number.parse().ok()?)))
+        .flatten()
 }
 
 /// Cuts a text at a character boundary.

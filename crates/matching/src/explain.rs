@@ -1,8 +1,14 @@
 //! Why a CVE or an advisory is or is not reported for an image.
 
-use advisories::Index;
-use packages::Inventory;
+use std::collections::BTreeSet;
+
+use advisories::names::lookup_name;
+use advisories::{FindingId, Index};
+use packages::{Inventory, InventoryItem, Namespace};
 use serde::{Deserialize, Serialize};
+
+use crate::assess::Owners;
+use crate::package::{Decision, judge};
 
 /// The answer to "why is this id (not) reported here".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,8 +58,139 @@ pub enum Outcome {
     Delegated,
 }
 
-/// Explains one id for one image. Takes a CVE or any advisory's id, in any case.
+/// Most package names that a sentence spells out.
+const NAMES_SPELLED_MAX: usize = 8;
+
+/// Explains one id for one image. Takes a CVE or any advisory's id, in any
+/// case, or a finding id.
 pub fn explain(index: &Index, inventory: &Inventory, id: &str) -> Explanation {
-    let _ = (index, inventory);
-    Explanation { id: id.to_owned(), known: false, records: vec![], answers: vec![], summary: String::new() }
+    let asked = id.trim();
+    let finding = asked.parse::<FindingId>().ok().and_then(|id| index.check(id));
+    let wanted = finding.map_or_else(|| asked.to_ascii_uppercase(), |check| check.canonical.to_ascii_uppercase());
+    let records = index.records_of(&wanted);
+    let mut out = Explanation {
+        id: asked.to_owned(),
+        known: !records.is_empty(),
+        records: Vec::new(),
+        answers: Vec::new(),
+        summary: String::new(),
+    };
+    let mut names: BTreeSet<String> = BTreeSet::new();
+    for (source, record) in &records {
+        let withdrawn = if record.withdrawn.is_some() { ", withdrawn" } else { "" };
+        out.records.push(format!("{source}: {} ({}{withdrawn})", record.id, spelled(record.names.iter())));
+        names.extend(record.names.iter().cloned());
+    }
+    if !out.known {
+        out.summary = format!("{asked} is not in any imported feed");
+        return out;
+    }
+    let owners = Owners::of(index, inventory);
+    let mut judgeless: BTreeSet<String> = BTreeSet::new();
+    for (number, item) in inventory.packages.iter().enumerate() {
+        let Some(namespace) = Namespace::of(item.package.kind, inventory.os.as_ref()) else { continue };
+        let name = lookup_name(&namespace, &item.package);
+        if !names.contains(&name) {
+            continue;
+        }
+        match answer(index, &namespace, item, &wanted) {
+            Some((outcome, reasons)) => {
+                let (outcome, reasons) = match owners.judge_of(item) {
+                    Some(owner) => (Outcome::Delegated, vec![format!(
+                        "its file belongs to the distribution's package {owner}, whose feed decides"
+                    )]),
+                    None => (outcome, reasons),
+                };
+                out.answers.push(Answer {
+                    item: number as u32,
+                    package: item.package.name.clone(),
+                    version: item.package.version.clone(),
+                    outcome,
+                    reasons,
+                });
+            }
+            None => {
+                judgeless.insert(format!("no record of it speaks of {name} in {namespace}"));
+            }
+        }
+    }
+    out.summary = summary(asked, &out, &names, &judgeless);
+    out
+}
+
+fn answer(
+    index: &Index,
+    namespace: &Namespace,
+    item: &InventoryItem,
+    wanted: &str,
+) -> Option<(Outcome, Vec<String>)> {
+    let mut found: Option<(Outcome, Vec<String>)> = None;
+    for (group, decision) in judge(index, namespace, &item.package) {
+        let about = group.ids.iter().any(|id| id.eq_ignore_ascii_case(wanted))
+            || group.claims.iter().any(|c| c.hit.record.id.eq_ignore_ascii_case(wanted));
+        if !about {
+            continue;
+        }
+        let version = advisories::names::lookup_version(&item.package);
+        let mut reasons: Vec<String> = group
+            .claims
+            .iter()
+            .map(|c| format!("{}: {}: {}", c.hit.source, c.hit.record.id, c.rule(version)))
+            .collect();
+        reasons.sort();
+        reasons.dedup();
+        let outcome = match decision {
+            Decision::Affected(finding) => match finding.suppressed {
+                Some(reason) => {
+                    reasons.insert(0, format!("suppressed: {reason}"));
+                    Outcome::Suppressed
+                }
+                None => Outcome::Affected,
+            },
+            Decision::NotAffected => Outcome::NotAffected,
+            Decision::Undetermined(_) | Decision::Undecided => Outcome::Undetermined,
+            Decision::Withdrawn => Outcome::Withdrawn,
+        };
+        // An erratum is about several defects: one that applies decides.
+        let better = found.as_ref().is_none_or(|(known, _)| *known != Outcome::Affected && outcome == Outcome::Affected);
+        if better {
+            found = Some((outcome, reasons));
+        }
+    }
+    found
+}
+
+fn summary(asked: &str, out: &Explanation, names: &BTreeSet<String>, judgeless: &BTreeSet<String>) -> String {
+    let of = |outcome: Outcome| out.answers.iter().filter(move |a| a.outcome == outcome);
+    let named = |outcome: Outcome| {
+        let all: BTreeSet<String> = of(outcome).map(|a| format!("{} {}", a.package, a.version)).collect();
+        spelled(all.iter())
+    };
+    if of(Outcome::Affected).next().is_some() {
+        return format!("{asked} is reported for {}", named(Outcome::Affected));
+    }
+    for (outcome, why) in [
+        (Outcome::Undetermined, "cannot be decided for"),
+        (Outcome::Suppressed, "is found but suppressed for"),
+        (Outcome::Delegated, "is not reported: the distribution's feed judges"),
+        (Outcome::NotAffected, "is not reported: not affected are"),
+        (Outcome::Withdrawn, "is not reported: withdrawn for"),
+    ] {
+        if of(outcome).next().is_some() {
+            return format!("{asked} {why} {}", named(outcome));
+        }
+    }
+    match judgeless.iter().next() {
+        Some(reason) => format!("{asked} is not reported: {reason}"),
+        None => format!("{asked} is not reported: the image holds no package of the name {}", spelled(names.iter())),
+    }
+}
+
+fn spelled<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> String {
+    let count = names.len();
+    let shown: Vec<&str> = names.take(NAMES_SPELLED_MAX).map(String::as_str).collect();
+    match count - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
 }

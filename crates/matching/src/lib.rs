@@ -4,6 +4,7 @@
 //! not affected (nothing), undetermined (a reason, shown to the user).
 
 pub mod assess;
+mod claim;
 pub mod delegation;
 pub mod explain;
 pub mod finding;

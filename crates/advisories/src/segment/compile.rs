@@ -167,6 +167,7 @@ fn write_records(
             withdrawn: record.withdrawn,
             cvss: record.cvss,
             rating: record.rating,
+            fallback_rating: record.fallback_rating,
             names: record_names.into_iter().collect(),
         };
         let text = Text { title: record.title, details: record.details, references: record.references };

@@ -166,8 +166,10 @@ pub struct StoredRecord {
     pub withdrawn: Option<i64>,
     /// CVSS vectors as written.
     pub cvss: Vec<String>,
-    /// The feed's word.
+    /// The feed's word; weighs more than its vectors.
     pub rating: Option<String>,
+    /// A derived word; weighs less than the vectors.
+    pub fallback_rating: Option<String>,
     /// Lookup names of the packages it speaks of, sorted.
     pub names: Vec<String>,
 }

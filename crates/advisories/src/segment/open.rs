@@ -245,6 +245,7 @@ impl Segment {
                 withdrawn: stored.withdrawn,
                 cvss: stored.cvss,
                 rating: stored.rating,
+                fallback_rating: stored.fallback_rating,
                 affected: affected.remove(&number).unwrap_or_default(),
             });
         }
