@@ -1,3 +1,4 @@
 //! HTTP only: distribution, azure, portal.
 
+pub mod distribution;
 pub mod portal;

@@ -3,3 +3,5 @@
 pub mod sandbox;
 
 pub mod advisory_db;
+pub mod files;
+pub mod sqlite;

@@ -63,7 +63,10 @@ pub trait BlobStore: Send + Sync {
     async fn begin_upload(&self, id: UploadId) -> Result<(), StoreError>;
 
     /// Opens the end of an upload. `None`: no such upload.
-    async fn continue_upload(&self, id: UploadId) -> Result<Option<Box<dyn UploadWriter>>, StoreError>;
+    async fn continue_upload(
+        &self,
+        id: UploadId,
+    ) -> Result<Option<Box<dyn UploadWriter>>, StoreError>;
 
     /// Bytes in the upload. `None`: no such upload.
     async fn upload_size(&self, id: UploadId) -> Result<Option<u64>, StoreError>;

@@ -156,18 +156,38 @@ pub trait RegistryStore: Send + Sync {
         now: OffsetDateTime,
     ) -> Result<(), StoreError>;
     /// Size in bytes of a blob that the repository holds.
-    async fn linked_blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<u64>, StoreError>;
+    async fn linked_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<u64>, StoreError>;
     /// Repositories that hold the blob.
-    async fn repositories_with_blob(&self, digest: &Digest, limit: u32) -> Result<Vec<RepositoryName>, StoreError>;
+    async fn repositories_with_blob(
+        &self,
+        digest: &Digest,
+        limit: u32,
+    ) -> Result<Vec<RepositoryName>, StoreError>;
     /// After it returns, the repository does not hold the blob; says whether it
     /// did. Its bytes stay until nobody holds it.
-    async fn unlink_blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<bool, StoreError>;
+    async fn unlink_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<bool, StoreError>;
     /// Whether a manifest of the repository refers to the blob.
-    async fn blob_is_used(&self, repository: &RepositoryName, digest: &Digest) -> Result<bool, StoreError>;
+    async fn blob_is_used(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<bool, StoreError>;
 
     /// Stores a manifest and moves its tags, all or nothing. Whether the
     /// required blobs are there is decided in the same transaction.
-    async fn put_manifest(&self, repository: &RepositoryName, manifest: &NewManifest) -> Result<PutManifest, StoreError>;
+    async fn put_manifest(
+        &self,
+        repository: &RepositoryName,
+        manifest: &NewManifest,
+    ) -> Result<PutManifest, StoreError>;
     /// A manifest with its bytes.
     async fn manifest(
         &self,
@@ -196,12 +216,20 @@ pub trait RegistryStore: Send + Sync {
     ) -> Result<Option<Vec<Tag>>, StoreError>;
     /// After it returns, the tag is gone and its manifest is not. Says what it
     /// pointed at.
-    async fn delete_tag(&self, repository: &RepositoryName, tag: &Tag) -> Result<Option<Digest>, StoreError>;
+    async fn delete_tag(
+        &self,
+        repository: &RepositoryName,
+        tag: &Tag,
+    ) -> Result<Option<Digest>, StoreError>;
 
     /// Whether the repository has ever held anything.
     async fn has_repository(&self, repository: &RepositoryName) -> Result<bool, StoreError>;
     /// Names of repositories.
-    async fn repositories(&self, after: Option<&str>, limit: u32) -> Result<Vec<RepositoryName>, StoreError>;
+    async fn repositories(
+        &self,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<RepositoryName>, StoreError>;
     /// Tags of a repository.
     async fn tags(
         &self,

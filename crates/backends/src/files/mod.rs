@@ -28,7 +28,9 @@ impl FileBlobs {
     /// there yet. Blocks; for the start of the server.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         let blobs = Self { folder: folder.to_owned() };
-        blobs.make_folders().map_err(StoreError::io(format!("prepare the blob folder {}", folder.display())))?;
+        blobs
+            .make_folders()
+            .map_err(StoreError::io(format!("prepare the blob folder {}", folder.display())))?;
         Ok(blobs)
     }
 
@@ -79,7 +81,9 @@ async fn blocking<T: Send + 'static>(
     attempted: String,
     operation: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T, StoreError> {
-    let outcome = tokio::task::spawn_blocking(operation).await.unwrap_or_else(|error| Err(io::Error::other(error)));
+    let outcome = tokio::task::spawn_blocking(operation)
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error)));
     outcome.map_err(StoreError::io(attempted))
 }
 
@@ -90,15 +94,23 @@ impl BlobStore for FileBlobs {
         blocking(format!("begin upload {id}"), move || File::create_new(path).map(drop)).await
     }
 
-    async fn continue_upload(&self, id: UploadId) -> Result<Option<Box<dyn UploadWriter>>, StoreError> {
+    async fn continue_upload(
+        &self,
+        id: UploadId,
+    ) -> Result<Option<Box<dyn UploadWriter>>, StoreError> {
         let path = self.upload_path(id);
-        let upload = blocking(format!("open upload {id}"), move || found(FileUpload::open(&path, id))).await?;
+        let upload =
+            blocking(format!("open upload {id}"), move || found(FileUpload::open(&path, id)))
+                .await?;
         Ok(upload.map(|upload| Box::new(upload) as Box<dyn UploadWriter>))
     }
 
     async fn upload_size(&self, id: UploadId) -> Result<Option<u64>, StoreError> {
         let path = self.upload_path(id);
-        blocking(format!("measure upload {id}"), move || Ok(found(fs::metadata(path))?.map(|m| m.len()))).await
+        blocking(format!("measure upload {id}"), move || {
+            Ok(found(fs::metadata(path))?.map(|m| m.len()))
+        })
+        .await
     }
 
     fn upload_reader(&self, id: UploadId) -> Result<Option<File>, StoreError> {
@@ -122,7 +134,8 @@ impl BlobStore for FileBlobs {
 
     async fn discard_upload(&self, id: UploadId) -> Result<(), StoreError> {
         let path = self.upload_path(id);
-        blocking(format!("discard upload {id}"), move || found(fs::remove_file(path)).map(drop)).await
+        blocking(format!("discard upload {id}"), move || found(fs::remove_file(path)).map(drop))
+            .await
     }
 
     async fn uploads(&self) -> Result<Vec<UploadId>, StoreError> {
@@ -149,12 +162,16 @@ impl BlobStore for FileBlobs {
 
     async fn blob_size(&self, digest: &Digest) -> Result<Option<u64>, StoreError> {
         let path = self.blob_path(digest);
-        blocking(format!("measure blob {digest}"), move || Ok(found(fs::metadata(path))?.map(|m| m.len()))).await
+        blocking(format!("measure blob {digest}"), move || {
+            Ok(found(fs::metadata(path))?.map(|m| m.len()))
+        })
+        .await
     }
 
     async fn delete_blob(&self, digest: &Digest) -> Result<(), StoreError> {
         let path = self.blob_path(digest);
-        blocking(format!("delete blob {digest}"), move || found(fs::remove_file(path)).map(drop)).await
+        blocking(format!("delete blob {digest}"), move || found(fs::remove_file(path)).map(drop))
+            .await
     }
 }
 
@@ -174,7 +191,14 @@ mod tests {
         let blobs = FileBlobs::open(folder.path()).unwrap();
         let id = UploadId::random();
         blobs.begin_upload(id).await.unwrap();
-        blobs.continue_upload(id).await.unwrap().unwrap().append(vec!["half".into()]).await.unwrap();
+        blobs
+            .continue_upload(id)
+            .await
+            .unwrap()
+            .unwrap()
+            .append(vec!["half".into()])
+            .await
+            .unwrap();
         std::fs::write(folder.path().join("uploads/not-an-upload"), "x").unwrap();
 
         let again = FileBlobs::open(folder.path()).unwrap();

@@ -54,7 +54,8 @@ impl UploadWriter for FileUpload {
     async fn append(&mut self, pieces: Vec<Bytes>) -> Result<u64, StoreError> {
         let file = self.file.clone();
         let bytes: u64 = pieces.iter().map(|piece| piece.len() as u64).sum();
-        super::blocking(format!("append to upload {}", self.id), move || write_all(&file, &pieces)).await?;
+        super::blocking(format!("append to upload {}", self.id), move || write_all(&file, &pieces))
+            .await?;
         self.size += bytes;
         Ok(self.size)
     }

@@ -11,9 +11,15 @@ const ATTEMPTED: &str = "look up accounts";
 
 fn account(row: &SqliteRow) -> Result<Account, StoreError> {
     let read = || -> Result<_, sqlx::Error> {
-        Ok((row.try_get("name")?, row.try_get("password_hash")?, row.try_get("admin")?, row.try_get("created_at")?))
+        Ok((
+            row.try_get("name")?,
+            row.try_get("password_hash")?,
+            row.try_get("admin")?,
+            row.try_get("created_at")?,
+        ))
     };
-    let (name, password_hash, admin, created_at) = read().map_err(StoreError::database(ATTEMPTED))?;
+    let (name, password_hash, admin, created_at) =
+        read().map_err(StoreError::database(ATTEMPTED))?;
     Ok(Account { name, password_hash, admin, created_at: from_millis(created_at)? })
 }
 
@@ -37,19 +43,23 @@ impl AccountStore for SqliteStore {
     }
 
     async fn account(&self, name: &str) -> Result<Option<Account>, StoreError> {
-        let row = sqlx::query("SELECT name, password_hash, admin, created_at FROM accounts WHERE name = $1")
-            .bind(name)
-            .fetch_optional(self.read())
-            .await
-            .map_err(StoreError::database(ATTEMPTED))?;
+        let row = sqlx::query(
+            "SELECT name, password_hash, admin, created_at FROM accounts WHERE name = $1",
+        )
+        .bind(name)
+        .fetch_optional(self.read())
+        .await
+        .map_err(StoreError::database(ATTEMPTED))?;
         row.as_ref().map(account).transpose()
     }
 
     async fn accounts(&self) -> Result<Vec<Account>, StoreError> {
-        let rows = sqlx::query("SELECT name, password_hash, admin, created_at FROM accounts ORDER BY name")
-            .fetch_all(self.read())
-            .await
-            .map_err(StoreError::database(ATTEMPTED))?;
+        let rows = sqlx::query(
+            "SELECT name, password_hash, admin, created_at FROM accounts ORDER BY name",
+        )
+        .fetch_all(self.read())
+        .await
+        .map_err(StoreError::database(ATTEMPTED))?;
         rows.iter().map(account).collect()
     }
 

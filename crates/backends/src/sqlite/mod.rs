@@ -4,6 +4,7 @@
 //! disk when it returns (`synchronous = FULL`).
 
 pub mod accounts;
+mod catalog;
 pub mod registry;
 pub mod scan;
 
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Sqlite, SqlSafeStr, SqlitePool, Transaction};
+use sqlx::{SqlSafeStr, Sqlite, SqlitePool, Transaction};
 use store::StoreError;
 use time::OffsetDateTime;
 
@@ -48,9 +49,13 @@ impl SqliteStore {
             .busy_timeout(BUSY_TIMEOUT)
             .foreign_keys(true)
             .pragma("cache_size", format!("-{CACHE_KIB}"));
-        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await;
+        let writer =
+            SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await;
         let writer = writer.map_err(StoreError::database("open the file"))?;
-        migrator().run(&writer).await.map_err(StoreError::database("bring the schema up to date"))?;
+        migrator()
+            .run(&writer)
+            .await
+            .map_err(StoreError::database("bring the schema up to date"))?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
             .connect_with(options.pragma("query_only", "ON"))
@@ -64,7 +69,10 @@ impl SqliteStore {
     pub(crate) async fn write(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
         // Immediate: a transaction that reads first and writes later could
         // otherwise lose the race to another process in its middle.
-        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::database("begin to write"))
+        self.writer
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(StoreError::database("begin to write"))
     }
 
     /// Connections that see the last committed state.
@@ -82,7 +90,13 @@ impl SqliteStore {
 
 fn migrator() -> Migrator {
     let migration = |(version, description, sql): &(i64, &'static str, &'static str)| {
-        Migration::new(*version, Cow::Borrowed(*description), MigrationType::Simple, sql.into_sql_str(), false)
+        Migration::new(
+            *version,
+            Cow::Borrowed(*description),
+            MigrationType::Simple,
+            sql.into_sql_str(),
+            false,
+        )
     };
     Migrator::with_migrations(MIGRATIONS.iter().map(migration).collect())
 }

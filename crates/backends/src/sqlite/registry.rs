@@ -6,14 +6,18 @@ use serde_json::json;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 use store::{
-    ManifestSummary, NewManifest, PutManifest, RegistryStore, StoreError, StoredManifest, StoredUpload, UploadId,
+    ManifestSummary, NewManifest, PutManifest, RegistryStore, StoreError, StoredManifest,
+    StoredUpload, UploadId,
 };
 use time::OffsetDateTime;
 
 use super::{SqliteStore, commit, from_millis, millis};
 
 /// A stored text that was parsed before it was stored.
-fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(row: &SqliteRow, column: &str) -> Result<T, StoreError> {
+fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
+    row: &SqliteRow,
+    column: &str,
+) -> Result<T, StoreError> {
     let text: String = value(row, column)?;
     text.parse().map_err(|error| StoreError::corrupt("row", error))
 }
@@ -40,7 +44,8 @@ fn upload(row: &SqliteRow) -> Result<StoredUpload, StoreError> {
     Ok(StoredUpload {
         id: UploadId::parse(&id).ok_or_else(|| StoreError::corrupt("upload", &id))?,
         repository: parsed(row, "repository")?,
-        algorithm: Algorithm::parse(&algorithm).ok_or_else(|| StoreError::corrupt("upload", &algorithm))?,
+        algorithm: Algorithm::parse(&algorithm)
+            .ok_or_else(|| StoreError::corrupt("upload", &algorithm))?,
         started_at: from_millis(value(row, "started_at")?)?,
         started_by: value(row, "started_by")?,
     })
@@ -76,12 +81,14 @@ async fn ensure_repository(
     now: OffsetDateTime,
 ) -> Result<i64, StoreError> {
     const ATTEMPTED: &str = "make a repository";
-    sqlx::query("INSERT INTO repositories (name, created_at) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-        .bind(name.as_str())
-        .bind(millis(now))
-        .execute(&mut *connection)
-        .await
-        .map_err(StoreError::database(ATTEMPTED))?;
+    sqlx::query(
+        "INSERT INTO repositories (name, created_at) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+    )
+    .bind(name.as_str())
+    .bind(millis(now))
+    .execute(&mut *connection)
+    .await
+    .map_err(StoreError::database(ATTEMPTED))?;
     sqlx::query_scalar("SELECT id FROM repositories WHERE name = $1")
         .bind(name.as_str())
         .fetch_one(connection)
@@ -96,7 +103,8 @@ async fn missing_blobs(
     repository_id: i64,
     manifest: &NewManifest,
 ) -> Result<Vec<Digest>, StoreError> {
-    let required: Vec<_> = manifest.references.iter().filter(|r| r.required).map(|r| r.target.digest).collect();
+    let required: Vec<_> =
+        manifest.references.iter().filter(|r| r.required).map(|r| r.target.digest).collect();
     let missing: Vec<String> = sqlx::query_scalar(
         "SELECT value FROM json_each($2) WHERE NOT EXISTS \
          (SELECT 1 FROM repository_blobs b WHERE b.repository_id = $1 AND b.digest = value) \
@@ -107,7 +115,10 @@ async fn missing_blobs(
     .fetch_all(connection)
     .await
     .map_err(StoreError::database("check the blobs of a manifest"))?;
-    missing.iter().map(|d| Digest::parse(d).map_err(|error| StoreError::corrupt("blob", error))).collect()
+    missing
+        .iter()
+        .map(|d| Digest::parse(d).map_err(|error| StoreError::corrupt("blob", error)))
+        .collect()
 }
 
 async fn insert_references(
@@ -116,7 +127,13 @@ async fn insert_references(
     manifest: &NewManifest,
 ) -> Result<(), StoreError> {
     let references = manifest.references.iter().map(|r| {
-        json!([r.kind.as_str(), r.position, r.target.digest, r.target.media_type, signed(r.target.size)])
+        json!([
+            r.kind.as_str(),
+            r.position,
+            r.target.digest,
+            r.target.media_type,
+            signed(r.target.size)
+        ])
     });
     // One statement however many there are.
     sqlx::query(
@@ -215,7 +232,11 @@ impl RegistryStore for SqliteStore {
         commit(tx).await
     }
 
-    async fn linked_blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<u64>, StoreError> {
+    async fn linked_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<u64>, StoreError> {
         let row = sqlx::query(
             "SELECT b.size FROM repositories r JOIN repository_blobs rb ON rb.repository_id = r.id \
              JOIN blobs b ON b.digest = rb.digest WHERE r.name = $1 AND rb.digest = $2",
@@ -228,7 +249,11 @@ impl RegistryStore for SqliteStore {
         row.map(|row| size(&row, "size")).transpose()
     }
 
-    async fn repositories_with_blob(&self, digest: &Digest, limit: u32) -> Result<Vec<RepositoryName>, StoreError> {
+    async fn repositories_with_blob(
+        &self,
+        digest: &Digest,
+        limit: u32,
+    ) -> Result<Vec<RepositoryName>, StoreError> {
         let rows = sqlx::query(
             "SELECT r.name FROM repository_blobs rb JOIN repositories r ON r.id = rb.repository_id \
              WHERE rb.digest = $1 ORDER BY r.name LIMIT $2",
@@ -241,7 +266,11 @@ impl RegistryStore for SqliteStore {
         rows.iter().map(|row| parsed(row, "name")).collect()
     }
 
-    async fn unlink_blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<bool, StoreError> {
+    async fn unlink_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<bool, StoreError> {
         let mut tx = self.write().await?;
         let done = sqlx::query(
             "DELETE FROM repository_blobs WHERE digest = $2 \
@@ -256,7 +285,11 @@ impl RegistryStore for SqliteStore {
         Ok(done.rows_affected() > 0)
     }
 
-    async fn blob_is_used(&self, repository: &RepositoryName, digest: &Digest) -> Result<bool, StoreError> {
+    async fn blob_is_used(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<bool, StoreError> {
         sqlx::query_scalar(
             "SELECT EXISTS (SELECT 1 FROM manifest_references mr JOIN manifests m ON m.id = mr.manifest_id \
              JOIN repositories r ON r.id = m.repository_id \
@@ -292,12 +325,14 @@ impl RegistryStore for SqliteStore {
         let manifest_id = match known {
             Some(id) => {
                 // The same bytes may be pushed as another type.
-                sqlx::query("UPDATE manifests SET media_type = $2 WHERE id = $1 AND media_type <> $2")
-                    .bind(id)
-                    .bind(&manifest.media_type)
-                    .execute(&mut *tx)
-                    .await
-                    .map_err(StoreError::database(ATTEMPTED))?;
+                sqlx::query(
+                    "UPDATE manifests SET media_type = $2 WHERE id = $1 AND media_type <> $2",
+                )
+                .bind(id)
+                .bind(&manifest.media_type)
+                .execute(&mut *tx)
+                .await
+                .map_err(StoreError::database(ATTEMPTED))?;
                 id
             }
             None => {
@@ -431,7 +466,8 @@ impl RegistryStore for SqliteStore {
             .fetch_all(&mut *tx)
             .await
             .map_err(StoreError::database(ATTEMPTED))?;
-        let mut tags = rows.iter().map(|row| parsed(row, "name")).collect::<Result<Vec<Tag>, _>>()?;
+        let mut tags =
+            rows.iter().map(|row| parsed(row, "name")).collect::<Result<Vec<Tag>, _>>()?;
         tags.sort_unstable();
         sqlx::query("DELETE FROM manifests WHERE id = $1")
             .bind(id)
@@ -442,7 +478,11 @@ impl RegistryStore for SqliteStore {
         Ok(Some(tags))
     }
 
-    async fn delete_tag(&self, repository: &RepositoryName, tag: &Tag) -> Result<Option<Digest>, StoreError> {
+    async fn delete_tag(
+        &self,
+        repository: &RepositoryName,
+        tag: &Tag,
+    ) -> Result<Option<Digest>, StoreError> {
         let mut tx = self.write().await?;
         let row = sqlx::query(
             "DELETE FROM tags WHERE name = $2 AND repository_id = (SELECT id FROM repositories WHERE name = $1) \
@@ -465,13 +505,18 @@ impl RegistryStore for SqliteStore {
             .map_err(StoreError::database("look up a repository"))
     }
 
-    async fn repositories(&self, after: Option<&str>, limit: u32) -> Result<Vec<RepositoryName>, StoreError> {
-        let rows = sqlx::query("SELECT name FROM repositories WHERE name > $1 ORDER BY name LIMIT $2")
-            .bind(after.unwrap_or_default())
-            .bind(limit)
-            .fetch_all(self.read())
-            .await
-            .map_err(StoreError::database("list repositories"))?;
+    async fn repositories(
+        &self,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<RepositoryName>, StoreError> {
+        let rows =
+            sqlx::query("SELECT name FROM repositories WHERE name > $1 ORDER BY name LIMIT $2")
+                .bind(after.unwrap_or_default())
+                .bind(limit)
+                .fetch_all(self.read())
+                .await
+                .map_err(StoreError::database("list repositories"))?;
         rows.iter().map(|row| parsed(row, "name")).collect()
     }
 

@@ -11,8 +11,9 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, SqliteConnection, Transaction};
 use store::StoreError;
 use store::scan::{
-    CauseOf, DueImage, FailedScan, FindingChange, FindingEvent, ImageFindingRow, ImagePackage, ImagePlatform, ImageRecord, ImageTotals, Millis, PackageId,
-    PackageMatch, ScanStore, SeverityCounts, StoredFinding, StoredImage, StoredImagePackage, StoredPackage,
+    CauseOf, DueImage, FailedScan, FindingChange, FindingEvent, ImageFindingRow, ImagePackage,
+    ImagePlatform, ImageRecord, ImageTotals, Millis, PackageId, PackageMatch, ScanStore,
+    SeverityCounts, StoredFinding, StoredImage, StoredImagePackage, StoredPackage,
 };
 
 use super::{SqliteStore, commit};
@@ -27,12 +28,15 @@ const PACKAGE_COLUMNS: &str = "p.id, p.namespace, p.type, p.name, p.version, p.a
 const IMAGE_COLUMNS: &str = "digest, analyser_version, failure, attempts, scan_trigger, started_at, finished_at, \
      platform, os, problems, status, cause, packages, critical, high, medium, low, unscored, patchable, revision";
 
-const FINDING_COLUMNS: &str =
-    "f.finding_id, f.severity, f.patchable, f.suppressed, f.title, f.category, f.detail, f.opened_at";
+const FINDING_COLUMNS: &str = "f.finding_id, f.severity, f.patchable, f.suppressed, f.title, f.category, f.detail, f.opened_at";
 
 #[async_trait]
 impl ScanStore for SqliteStore {
-    async fn layer_analysis(&self, layer: &Digest, analyser_version: u32) -> Result<Option<Vec<u8>>, StoreError> {
+    async fn layer_analysis(
+        &self,
+        layer: &Digest,
+        analyser_version: u32,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
         let row = sqlx::query(
             "SELECT a.analysis FROM layers l JOIN layer_analyses a ON a.layer_id = l.id \
              WHERE l.digest = ?1 AND a.analyser_version = ?2",
@@ -69,7 +73,10 @@ impl ScanStore for SqliteStore {
         commit(tx).await
     }
 
-    async fn intern_packages(&self, packages: &[ImagePackage]) -> Result<Vec<StoredPackage>, StoreError> {
+    async fn intern_packages(
+        &self,
+        packages: &[ImagePackage],
+    ) -> Result<Vec<StoredPackage>, StoreError> {
         let what = "intern packages";
         let mut out = Vec::with_capacity(packages.len());
         for batch in packages.chunks(BATCH_ROWS) {
@@ -92,7 +99,9 @@ impl ScanStore for SqliteStore {
             let rows = known_packages(&mut *tx, &keys, batch).await.map_err(failed(what))?;
             commit(tx).await?;
             for row in rows {
-                out.push(row.ok_or_else(|| StoreError::corrupt("package", "it has no row after it was interned"))?);
+                out.push(row.ok_or_else(|| {
+                    StoreError::corrupt("package", "it has no row after it was interned")
+                })?);
             }
         }
         Ok(out)
@@ -108,7 +117,9 @@ impl ScanStore for SqliteStore {
         let what = "store an inspected image";
         let mut tx = self.write().await?;
         for one in matches {
-            write_match(&mut tx, one, generation, cause_of, image.finished_at).await.map_err(failed(what))?;
+            write_match(&mut tx, one, generation, cause_of, image.finished_at)
+                .await
+                .map_err(failed(what))?;
         }
         write_image(&mut tx, image).await.map_err(failed(what))?;
         let id: i64 = sqlx::query_scalar("SELECT id FROM images WHERE digest = ?1")
@@ -148,10 +159,16 @@ impl ScanStore for SqliteStore {
         commit(tx).await
     }
 
-    async fn packages_named(&self, names: &[(Namespace, String)]) -> Result<Vec<StoredPackage>, StoreError> {
+    async fn packages_named(
+        &self,
+        names: &[(Namespace, String)],
+    ) -> Result<Vec<StoredPackage>, StoreError> {
         let mut out = Vec::new();
         for batch in names.chunks(BATCH_ROWS) {
-            let keys = json!(batch.iter().map(|(ns, name)| json!([ns.as_str(), name])).collect::<Vec<_>>()).to_string();
+            let keys = json!(
+                batch.iter().map(|(ns, name)| json!([ns.as_str(), name])).collect::<Vec<_>>()
+            )
+            .to_string();
             let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
                 "SELECT {PACKAGE_COLUMNS} FROM json_each(?1) j \
                  CROSS JOIN packages p ON p.namespace = j.value->>0 AND p.match_name = j.value->>1"
@@ -307,7 +324,11 @@ impl ScanStore for SqliteStore {
             .collect())
     }
 
-    async fn image_history(&self, digest: &Digest, limit: u32) -> Result<Vec<FindingEvent>, StoreError> {
+    async fn image_history(
+        &self,
+        digest: &Digest,
+        limit: u32,
+    ) -> Result<Vec<FindingEvent>, StoreError> {
         let rows = sqlx::query(
             "SELECT e.at, e.event, e.finding_id, e.title, e.severity, p.name, p.version, e.cause FROM finding_events e \
              JOIN packages p ON p.id = e.package_id WHERE e.package_id IN (SELECT ip.package_id FROM images i \
@@ -333,7 +354,11 @@ impl ScanStore for SqliteStore {
             .collect())
     }
 
-    async fn images_with_finding(&self, finding_id: u64, limit: u32) -> Result<Vec<Digest>, StoreError> {
+    async fn images_with_finding(
+        &self,
+        finding_id: u64,
+        limit: u32,
+    ) -> Result<Vec<Digest>, StoreError> {
         let rows = sqlx::query(
             "SELECT DISTINCT i.digest FROM package_findings f \
              JOIN image_packages ip ON ip.package_id = f.package_id AND ip.judged = 1 \
@@ -350,7 +375,11 @@ impl ScanStore for SqliteStore {
             .map_err(failed("find the images with a finding"))
     }
 
-    async fn search_findings(&self, text: &str, limit: u32) -> Result<Vec<StoredFinding>, StoreError> {
+    async fn search_findings(
+        &self,
+        text: &str,
+        limit: u32,
+    ) -> Result<Vec<StoredFinding>, StoreError> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
             "SELECT {FINDING_COLUMNS} FROM package_findings f \
              WHERE instr(lower(f.title), lower(?1)) > 0 OR instr(lower(f.detail), lower(?1)) > 0 \
@@ -364,7 +393,11 @@ impl ScanStore for SqliteStore {
         Ok(rows.iter().map(stored_finding).collect())
     }
 
-    async fn newest_findings(&self, severity_min: u8, limit: u32) -> Result<Vec<(Digest, ImageFindingRow)>, StoreError> {
+    async fn newest_findings(
+        &self,
+        severity_min: u8,
+        limit: u32,
+    ) -> Result<Vec<(Digest, ImageFindingRow)>, StoreError> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
             "SELECT {FINDING_COLUMNS}, ip.ordinal, ip.path, ip.owner, {PACKAGE_COLUMNS}, i.digest FROM package_findings f \
              JOIN image_packages ip ON ip.package_id = f.package_id AND ip.judged = 1 \
@@ -408,7 +441,13 @@ impl ScanStore for SqliteStore {
         .await
         .map_err(failed("list images to inspect"))?;
         rows.iter()
-            .map(|row| Ok(DueImage { digest: digest_of(row, "digest")?, repository: row.get(1), attempts: row.get(2) }))
+            .map(|row| {
+                Ok(DueImage {
+                    digest: digest_of(row, "digest")?,
+                    repository: row.get(1),
+                    attempts: row.get(2),
+                })
+            })
             .collect::<Result<_, _>>()
             .map_err(failed("list images to inspect"))
     }
@@ -433,7 +472,13 @@ impl ScanStore for SqliteStore {
             healthy: n(1),
             unhealthy: n(2),
             not_applicable: n(0) - n(1) - n(2),
-            severities: SeverityCounts { critical: n(3), high: n(4), medium: n(5), low: n(6), unscored: n(7) },
+            severities: SeverityCounts {
+                critical: n(3),
+                high: n(4),
+                medium: n(5),
+                low: n(6),
+                unscored: n(7),
+            },
             failed: n(8),
         })
     }
@@ -449,12 +494,14 @@ impl ScanStore for SqliteStore {
     async fn set_scan_fact(&self, name: &str, value: &str) -> Result<(), StoreError> {
         let what = "write a fact";
         let mut tx = self.write().await?;
-        sqlx::query("INSERT INTO scan_facts VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2")
-            .bind(name)
-            .bind(value)
-            .execute(&mut *tx)
-            .await
-            .map_err(failed(what))?;
+        sqlx::query(
+            "INSERT INTO scan_facts VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
+        )
+        .bind(name)
+        .bind(value)
+        .execute(&mut *tx)
+        .await
+        .map_err(failed(what))?;
         commit(tx).await
     }
 }
@@ -505,7 +552,9 @@ async fn known_packages<'e>(
     let mut known = vec![None; packages.len()];
     for row in rows {
         let position: i64 = row.get(0);
-        if let Some(asked) = usize::try_from(position).ok().and_then(|i| packages.get(i).map(|p| (i, p))) {
+        if let Some(asked) =
+            usize::try_from(position).ok().and_then(|i| packages.get(i).map(|p| (i, p)))
+        {
             let (i, asked) = asked;
             known[i] = Some(StoredPackage {
                 id: row.get(1),
@@ -518,7 +567,10 @@ async fn known_packages<'e>(
     Ok(known)
 }
 
-async fn insert_layers(tx: &mut Transaction<'_, Sqlite>, layers: &[Digest]) -> Result<(), sqlx::Error> {
+async fn insert_layers(
+    tx: &mut Transaction<'_, Sqlite>,
+    layers: &[Digest],
+) -> Result<(), sqlx::Error> {
     let digests = json!(layers.iter().map(Digest::to_string).collect::<Vec<_>>()).to_string();
     sqlx::query("INSERT INTO layers (digest) SELECT DISTINCT value FROM json_each(?1) WHERE true ON CONFLICT DO NOTHING")
         .bind(digests)
@@ -527,7 +579,10 @@ async fn insert_layers(tx: &mut Transaction<'_, Sqlite>, layers: &[Digest]) -> R
     Ok(())
 }
 
-async fn write_image(tx: &mut Transaction<'_, Sqlite>, image: &ImageRecord) -> Result<(), sqlx::Error> {
+async fn write_image(
+    tx: &mut Transaction<'_, Sqlite>,
+    image: &ImageRecord,
+) -> Result<(), sqlx::Error> {
     insert_layers(tx, &image.layers).await?;
     let id: i64 = sqlx::query_scalar(
         "INSERT INTO images (digest, analyser_version, scan_state, scan_trigger, started_at, finished_at, platform, os, \
@@ -552,7 +607,10 @@ async fn write_image(tx: &mut Transaction<'_, Sqlite>, image: &ImageRecord) -> R
     .fetch_one(&mut **tx)
     .await?;
     sqlx::query("DELETE FROM image_layers WHERE image_id = ?1").bind(id).execute(&mut **tx).await?;
-    sqlx::query("DELETE FROM image_packages WHERE image_id = ?1").bind(id).execute(&mut **tx).await?;
+    sqlx::query("DELETE FROM image_packages WHERE image_id = ?1")
+        .bind(id)
+        .execute(&mut **tx)
+        .await?;
     sqlx::query(
         "INSERT INTO image_layers (image_id, ordinal, layer_id) \
          SELECT ?1, j.key, l.id FROM json_each(?2) j JOIN layers l ON l.digest = j.value",
@@ -562,8 +620,10 @@ async fn write_image(tx: &mut Transaction<'_, Sqlite>, image: &ImageRecord) -> R
     .execute(&mut **tx)
     .await?;
     for batch in image.packages.chunks(BATCH_ROWS) {
-        let rows: Vec<_> =
-            batch.iter().map(|(pid, p)| json!([pid, p.item.layer, p.item.path, p.item.owner, p.judged])).collect();
+        let rows: Vec<_> = batch
+            .iter()
+            .map(|(pid, p)| json!([pid, p.item.layer, p.item.path, p.item.owner, p.judged]))
+            .collect();
         sqlx::query(
             "INSERT INTO image_packages (image_id, package_id, ordinal, path, owner, judged) \
              SELECT ?1, value->>0, value->>1, value->>2, value->>3, value->>4 FROM json_each(?2) WHERE true \
@@ -586,23 +646,27 @@ async fn write_match(
     now: Millis,
 ) -> Result<bool, sqlx::Error> {
     let undetermined = (!one.undetermined.is_empty()).then(|| to_json(&one.undetermined));
-    let Some(before) = sqlx::query("SELECT unassessed, undetermined FROM packages WHERE id = ?1 AND generation <= ?2")
-        .bind(one.package_id)
-        .bind(generation)
-        .fetch_optional(&mut **tx)
-        .await?
+    let Some(before) = sqlx::query(
+        "SELECT unassessed, undetermined FROM packages WHERE id = ?1 AND generation <= ?2",
+    )
+    .bind(one.package_id)
+    .bind(generation)
+    .fetch_optional(&mut **tx)
+    .await?
     else {
         return Ok(false);
     };
     let mut changed = before.get::<Option<String>, _>(0) != one.unassessed
         || before.get::<Option<String>, _>(1) != undetermined;
-    sqlx::query("UPDATE packages SET generation = ?2, unassessed = ?3, undetermined = ?4 WHERE id = ?1")
-        .bind(one.package_id)
-        .bind(generation)
-        .bind(&one.unassessed)
-        .bind(&undetermined)
-        .execute(&mut **tx)
-        .await?;
+    sqlx::query(
+        "UPDATE packages SET generation = ?2, unassessed = ?3, undetermined = ?4 WHERE id = ?1",
+    )
+    .bind(one.package_id)
+    .bind(generation)
+    .bind(&one.unassessed)
+    .bind(&undetermined)
+    .execute(&mut **tx)
+    .await?;
 
     let open: Vec<StoredFinding> = sqlx::query(sqlx::AssertSqlSafe(format!(
         "SELECT {FINDING_COLUMNS} FROM package_findings f WHERE f.package_id = ?1"
@@ -705,7 +769,10 @@ async fn refresh_image(tx: &mut Transaction<'_, Sqlite>, id: i64) -> Result<(), 
     .bind(id)
     .fetch_all(&mut **tx)
     .await?;
-    let row = sqlx::query("SELECT problems, inapplicable FROM images WHERE id = ?1").bind(id).fetch_one(&mut **tx).await?;
+    let row = sqlx::query("SELECT problems, inapplicable FROM images WHERE id = ?1")
+        .bind(id)
+        .fetch_one(&mut **tx)
+        .await?;
     let problems: Vec<packages::Problem> = from_json(row.get(0));
     let mut hidden_by = BTreeMap::new();
     for problem in problems.into_iter().filter(|p| p.kind.hides_packages()) {
@@ -741,11 +808,16 @@ async fn refresh_image(tx: &mut Transaction<'_, Sqlite>, id: i64) -> Result<(), 
     Ok(())
 }
 
-async fn fetch_image(connection: &mut SqliteConnection, digest: &Digest) -> Result<Option<StoredImage>, sqlx::Error> {
-    let row = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT {IMAGE_COLUMNS} FROM images WHERE digest = ?1")))
-        .bind(digest.to_string())
-        .fetch_optional(connection)
-        .await?;
+async fn fetch_image(
+    connection: &mut SqliteConnection,
+    digest: &Digest,
+) -> Result<Option<StoredImage>, sqlx::Error> {
+    let row = sqlx::query(sqlx::AssertSqlSafe(format!(
+        "SELECT {IMAGE_COLUMNS} FROM images WHERE digest = ?1"
+    )))
+    .bind(digest.to_string())
+    .fetch_optional(connection)
+    .await?;
     row.as_ref().map(stored_image).transpose()
 }
 
@@ -779,7 +851,10 @@ fn stored_image(row: &SqliteRow) -> Result<StoredImage, sqlx::Error> {
 
 /// An unknown word cannot be written (a CHECK forbids it) and is never clean.
 fn status_from(word: &str) -> Status {
-    [Status::Healthy, Status::Unhealthy].into_iter().find(|s| s.as_str() == word).unwrap_or(Status::NotApplicable)
+    [Status::Healthy, Status::Unhealthy]
+        .into_iter()
+        .find(|s| s.as_str() == word)
+        .unwrap_or(Status::NotApplicable)
 }
 
 fn by_reason(rows: &[SqliteRow]) -> BTreeMap<String, u64> {
@@ -809,12 +884,18 @@ fn package_of(row: &SqliteRow) -> Package {
         name: text("name"),
         version: text("version"),
         arch: present(text("arch")),
-        source: present(text("source_name")).map(|name| SourcePackage { name, version: text("source_version") }),
+        source: present(text("source_name"))
+            .map(|name| SourcePackage { name, version: text("source_version") }),
     }
 }
 
 fn item_of(row: &SqliteRow) -> InventoryItem {
-    InventoryItem { package: package_of(row), layer: row.get("ordinal"), path: row.get("path"), owner: row.get("owner") }
+    InventoryItem {
+        package: package_of(row),
+        layer: row.get("ordinal"),
+        path: row.get("path"),
+        owner: row.get("owner"),
+    }
 }
 
 fn stored_finding(row: &SqliteRow) -> StoredFinding {
@@ -840,7 +921,10 @@ fn finding_row(row: &SqliteRow) -> ImageFindingRow {
 
 fn digest_of(row: &SqliteRow, column: &str) -> Result<Digest, sqlx::Error> {
     let text: &str = row.get(column);
-    text.parse().map_err(|source| sqlx::Error::ColumnDecode { index: column.to_owned(), source: Box::new(source) })
+    text.parse().map_err(|source| sqlx::Error::ColumnDecode {
+        index: column.to_owned(),
+        source: Box::new(source),
+    })
 }
 
 fn to_json<T: serde::Serialize>(value: &T) -> String {

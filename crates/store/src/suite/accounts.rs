@@ -30,6 +30,10 @@ pub async fn run(store: &dyn AccountStore) {
     assert!(!store.delete_account("Zoe").await.unwrap());
 
     assert_eq!(store.ensure_secret("key", b"first").await.unwrap(), b"first");
-    assert_eq!(store.ensure_secret("key", b"second").await.unwrap(), b"first", "a key never changes");
+    assert_eq!(
+        store.ensure_secret("key", b"second").await.unwrap(),
+        b"first",
+        "a key never changes"
+    );
     assert_eq!(store.ensure_secret("other", b"\0").await.unwrap(), b"\0");
 }

@@ -5,7 +5,10 @@ use oci::descriptor::Annotations;
 use oci::{Algorithm, Descriptor, Digest, Reference, RepositoryName, Tag};
 use time::{Duration, OffsetDateTime};
 
-use crate::{ManifestReference, NewManifest, PutManifest, ReferenceKind, RegistryStore, StoredUpload, UploadId};
+use crate::{
+    ManifestReference, NewManifest, PutManifest, ReferenceKind, RegistryStore, StoredUpload,
+    UploadId,
+};
 
 const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 
@@ -90,7 +93,11 @@ async fn a_blob_belongs_to_repositories(store: &dyn RegistryStore) {
     store.link_blob(&a, &digest, 4, None, NOW).await.unwrap();
     store.link_blob(&a, &digest, 4, None, NOW).await.unwrap();
     assert!(store.has_repository(&a).await.unwrap());
-    assert_eq!(store.linked_blob(&b, &digest).await.unwrap(), None, "other repositories do not see it");
+    assert_eq!(
+        store.linked_blob(&b, &digest).await.unwrap(),
+        None,
+        "other repositories do not see it"
+    );
     store.link_blob(&b, &digest, 4, None, NOW).await.unwrap();
     assert_eq!(store.repositories_with_blob(&digest, 9).await.unwrap(), [a.clone(), b.clone()]);
     assert_eq!(store.repositories_with_blob(&digest, 1).await.unwrap(), std::slice::from_ref(&a));
@@ -111,19 +118,31 @@ async fn a_manifest_needs_its_blobs(store: &dyn RegistryStore) {
     store.link_blob(&name("elsewhere"), &here, 4, None, NOW).await.unwrap();
     let other = manifest(b"other", &[here], &[]);
     let refused = store.put_manifest(&repository, &other).await.unwrap();
-    assert_eq!(refused, PutManifest::MissingBlobs(vec![here]), "another repository's blob does not count");
+    assert_eq!(
+        refused,
+        PutManifest::MissingBlobs(vec![here]),
+        "another repository's blob does not count"
+    );
 
     store.link_blob(&repository, &here, 4, None, NOW).await.unwrap();
-    assert_eq!(store.put_manifest(&repository, &other).await.unwrap(), PutManifest::Stored { new: true });
-    assert_eq!(store.put_manifest(&repository, &other).await.unwrap(), PutManifest::Stored { new: false });
+    assert_eq!(
+        store.put_manifest(&repository, &other).await.unwrap(),
+        PutManifest::Stored { new: true }
+    );
+    assert_eq!(
+        store.put_manifest(&repository, &other).await.unwrap(),
+        PutManifest::Stored { new: false }
+    );
     assert!(store.blob_is_used(&repository, &here).await.unwrap());
     assert!(!store.blob_is_used(&name("elsewhere"), &here).await.unwrap());
 
-    let found = store.manifest(&repository, &Reference::Digest(other.digest)).await.unwrap().unwrap();
+    let found =
+        store.manifest(&repository, &Reference::Digest(other.digest)).await.unwrap().unwrap();
     assert_eq!((&found.bytes[..], found.media_type), (&b"other"[..], other.media_type.clone()));
     let docker = NewManifest { media_type: "application/vnd.docker.x".into(), ..other.clone() };
     store.put_manifest(&repository, &docker).await.unwrap();
-    let found = store.manifest(&repository, &Reference::Digest(other.digest)).await.unwrap().unwrap();
+    let found =
+        store.manifest(&repository, &Reference::Digest(other.digest)).await.unwrap().unwrap();
     assert_eq!(found.media_type, docker.media_type, "the last push says what it is");
 
     assert_eq!(store.delete_manifest(&repository, &other.digest).await.unwrap(), Some(vec![]));
@@ -144,7 +163,10 @@ async fn tags_move_and_go(store: &dyn RegistryStore) {
     assert_eq!(store.delete_tag(&repository, &tag("a")).await.unwrap(), None);
     let by_digest = store.manifest(&repository, &Reference::Digest(second.digest)).await.unwrap();
     assert!(by_digest.is_some(), "untagged is still there");
-    assert_eq!(store.delete_manifest(&repository, &first.digest).await.unwrap(), Some(vec![tag("b")]));
+    assert_eq!(
+        store.delete_manifest(&repository, &first.digest).await.unwrap(),
+        Some(vec![tag("b")])
+    );
     assert_eq!(store.delete_manifest(&repository, &first.digest).await.unwrap(), None);
     assert_eq!(store.tags(&repository, None, 9).await.unwrap(), []);
 }
@@ -171,7 +193,8 @@ async fn referrers_wait_for_no_subject(store: &dyn RegistryStore) {
         subject: Some(subject),
         ..manifest(bytes, &[], &[])
     };
-    let all = [referrer(b"r1", Some("sbom")), referrer(b"r2", Some("signature")), referrer(b"r3", None)];
+    let all =
+        [referrer(b"r1", Some("sbom")), referrer(b"r2", Some("signature")), referrer(b"r3", None)];
     for manifest in &all {
         store.put_manifest(&repository, manifest).await.unwrap();
     }

@@ -1,0 +1,36 @@
+//! The OCI distribution API under `/v2/`, and the token service beside it.
+
+pub mod auth;
+mod blobs;
+mod error;
+mod manifests;
+mod path;
+mod ranges;
+mod referrers;
+pub(crate) mod request;
+mod router;
+mod tags;
+mod uploads;
+mod verdict;
+
+use std::sync::Arc;
+
+use registry::Registry;
+
+pub use auth::Authenticator;
+pub use router::router;
+pub use verdict::PushVerdict;
+
+/// What the handlers work with. Cheap to clone.
+#[derive(Clone)]
+pub struct DistributionState {
+    /// The use cases.
+    pub registry: Arc<Registry>,
+    /// Who asks.
+    pub auth: Arc<Authenticator>,
+    /// What to say of a manifest in the answer to its push.
+    pub verdict: Option<Arc<dyn PushVerdict>>,
+    /// The listener speaks without TLS, so that the challenge must name
+    /// `http`. A proxy's `X-Forwarded-Proto` counts more.
+    pub plain_http: bool,
+}

@@ -1,0 +1,84 @@
+//! One request, taken apart: who asks, what is in its query and headers. The
+//! body goes its own way.
+
+use access::{Permit, Principal, Right, authorise};
+use axum::body::Body;
+use futures::StreamExt;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName};
+use oci::RepositoryName;
+use registry::ByteStream;
+
+use super::DistributionState;
+use super::error::OciError;
+
+/// A request of somebody who was recognised, or of nobody.
+pub(super) struct Call {
+    pub state: DistributionState,
+    pub parts: Parts,
+    pub principal: Principal,
+}
+
+impl Call {
+    /// A permit, or the answer that says what is lacking.
+    pub fn permit<R: Right>(&self, repository: &RepositoryName) -> Result<Permit<R>, OciError> {
+        let by_role = self.principal.role().is_some();
+        authorise(&self.principal, repository).map_err(|denied| OciError::denied(denied, by_role))
+    }
+
+    /// First value of a query parameter.
+    pub fn query(&self, name: &str) -> Option<String> {
+        self.query_all(name).into_iter().next()
+    }
+
+    /// Every value of a query parameter.
+    pub fn query_all(&self, name: &str) -> Vec<String> {
+        let query = self.parts.uri.query().unwrap_or_default();
+        let pairs = form_urlencoded::parse(query.as_bytes());
+        pairs.filter(|(key, _)| key == name).map(|(_, value)| value.into_owned()).collect()
+    }
+
+    /// A header, if it is text.
+    pub fn header(&self, name: &HeaderName) -> Option<&str> {
+        text(&self.parts.headers, name)
+    }
+}
+
+/// A body as the registry takes it.
+pub(super) fn stream(body: Body) -> ByteStream {
+    Box::pin(body.into_data_stream().map(|piece| piece.map_err(std::io::Error::other)))
+}
+
+pub(super) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// Host and scheme as the client sees them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pub scheme: &'static str,
+    pub host: String,
+}
+
+impl Origin {
+    /// Behind a proxy, what it says counts: a client could lie to nobody but
+    /// itself.
+    pub fn of(parts: &Parts, plain_http: bool) -> Self {
+        let forwarded = |name: &'static str| {
+            let value = text(&parts.headers, &HeaderName::from_static(name))?;
+            Some(value.split(',').next().unwrap_or("").trim().to_owned())
+        };
+        let host = forwarded("x-forwarded-host")
+            .or_else(|| text(&parts.headers, &http::header::HOST).map(str::to_owned))
+            // HTTP/2 has the host in the request's target.
+            .or_else(|| parts.uri.authority().map(|a| a.to_string()))
+            .unwrap_or_default();
+        let host: String =
+            host.chars().filter(|c| c.is_ascii_alphanumeric() || "-._~:[]".contains(*c)).collect();
+        let plain = match forwarded("x-forwarded-proto") {
+            Some(proto) => proto.eq_ignore_ascii_case("http"),
+            None => plain_http,
+        };
+        Self { scheme: if plain { "http" } else { "https" }, host: host.to_ascii_lowercase() }
+    }
+}

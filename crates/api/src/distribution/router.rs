@@ -1,0 +1,96 @@
+//! All routes of the distribution API.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
+
+use super::auth::service;
+use super::error::OciError;
+use super::path::Target;
+use super::request::{Call, Origin, text};
+use super::{DistributionState, blobs, manifests, referrers, tags, uploads};
+
+const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+
+/// Routes `/v2`, `/token` and `/oauth2`. Repository names contain slashes, so
+/// everything below `/v2/` is one route, and [`Target`] tells what it means.
+pub fn router(state: DistributionState) -> Router {
+    Router::new()
+        .route("/v2", any(dispatch))
+        .route("/v2/", any(dispatch))
+        .route("/v2/{*path}", any(dispatch))
+        .route("/token", any(service::token))
+        .route("/oauth2/token", any(service::token))
+        .route("/oauth2/exchange", any(service::exchange))
+        .with_state(state)
+}
+
+async fn dispatch(State(state): State<DistributionState>, request: Request<Body>) -> Response {
+    let (parts, body) = request.into_parts();
+    let origin = Origin::of(&parts, state.plain_http);
+    let mut response = match answer(state, &origin, parts, body).await {
+        Ok(response) => response,
+        Err(error) => refused(error, &origin),
+    };
+    response.headers_mut().insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
+    response
+}
+
+async fn answer(
+    state: DistributionState,
+    origin: &Origin,
+    parts: http::request::Parts,
+    body: Body,
+) -> Result<Response, OciError> {
+    let authorization = text(&parts.headers, &header::AUTHORIZATION);
+    let principal =
+        state.auth.recognise(authorization, &origin.host, service::address(&parts)).await?;
+    let target = Target::parse(parts.uri.path())?;
+    let call = Call { state, parts, principal };
+    match target {
+        Target::Base => base(&call),
+        Target::Catalog => tags::catalog(call).await,
+        Target::Tags(name) => tags::tags(call, name).await,
+        Target::Manifest(name, reference) => manifests::manifest(call, name, reference, body).await,
+        Target::Blob(name, digest) => blobs::blob(call, name, digest).await,
+        Target::Uploads(name) => uploads::begin(call, name, body).await,
+        Target::Upload(name, id) => uploads::upload(call, name, id, body).await,
+        Target::Referrers(name, digest) => referrers::referrers(call, name, digest).await,
+    }
+}
+
+/// Asks everybody to sign in: a client that is let in here never sends its
+/// credentials afterwards.
+fn base(call: &Call) -> Result<Response, OciError> {
+    if !matches!(call.parts.method, Method::GET | Method::HEAD) {
+        return Err(OciError::method());
+    }
+    if call.principal.is_anonymous() {
+        return Err(OciError::unauthorized("authentication required", None));
+    }
+    Ok((StatusCode::OK, axum::Json(serde_json::json!({}))).into_response())
+}
+
+/// An error, with a challenge where credentials would help. No blanks after
+/// the commas: `az` splits the header at blanks.
+fn refused(error: OciError, origin: &Origin) -> Response {
+    let challenge = error.wanted.as_ref().map(|wanted| {
+        let Origin { scheme, host } = origin;
+        let mut challenge =
+            format!("Bearer realm=\"{scheme}://{host}/oauth2/token\",service=\"{host}\"");
+        if let Some(scope) = &wanted.scope {
+            challenge.push_str(&format!(",scope=\"{scope}\""));
+        }
+        if wanted.insufficient {
+            challenge.push_str(",error=\"insufficient_scope\"");
+        }
+        challenge
+    });
+    let mut response = error.into_response();
+    let value = challenge.and_then(|challenge| HeaderValue::try_from(challenge).ok());
+    response.headers_mut().extend(value.map(|value| (header::WWW_AUTHENTICATE, value)));
+    response
+}

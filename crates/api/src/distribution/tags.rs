@@ -1,0 +1,79 @@
+//! `GET /v2/NAME/tags/list` and `GET /v2/_catalog`
+//! (OCI Distribution 1.1, "Listing Tags").
+
+use access::{Pull, authorise_catalog};
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderName, Method, header};
+use oci::RepositoryName;
+use registry::lists::PAGE_ENTRIES_MAX;
+use serde_json::json;
+
+use super::error::{Code, OciError};
+use super::request::Call;
+
+pub(super) async fn tags(call: Call, name: RepositoryName) -> Result<Response, OciError> {
+    let (after, limit) = page_of(&call)?;
+    let permit = call.permit::<Pull>(&name)?;
+    let page = call.state.registry.tags(&permit, after.as_deref(), limit).await?;
+    let tags: Vec<_> = page.entries.iter().map(|(tag, _)| tag.as_str()).collect();
+    let next = page
+        .more
+        .then(|| link(&format!("/v2/{name}/tags/list"), &[("n", &limit.to_string())], tags.last()));
+    Ok((
+        next.map(|link| [link]).into_iter().flatten().collect::<http::HeaderMap>(),
+        Json(json!({ "name": name, "tags": tags })),
+    )
+        .into_response())
+}
+
+pub(super) async fn catalog(call: Call) -> Result<Response, OciError> {
+    let (after, limit) = page_of(&call)?;
+    let by_role = call.principal.role().is_some();
+    let permit =
+        authorise_catalog(&call.principal).map_err(|denied| OciError::denied(denied, by_role))?;
+    let page = call.state.registry.repositories(&permit, after.as_deref(), limit).await?;
+    let names: Vec<_> = page.entries.iter().map(RepositoryName::as_str).collect();
+    let next = page.more.then(|| link("/v2/_catalog", &[("n", &limit.to_string())], names.last()));
+    Ok((
+        next.map(|link| [link]).into_iter().flatten().collect::<http::HeaderMap>(),
+        Json(json!({ "repositories": names })),
+    )
+        .into_response())
+}
+
+/// Where the page begins and how long it may be.
+fn page_of(call: &Call) -> Result<(Option<String>, u32), OciError> {
+    if !matches!(call.parts.method, Method::GET | Method::HEAD) {
+        return Err(OciError::method());
+    }
+    let limit = match call.query("n") {
+        None => PAGE_ENTRIES_MAX,
+        Some(n) if !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()) => {
+            n.parse().unwrap_or(PAGE_ENTRIES_MAX).min(PAGE_ENTRIES_MAX)
+        }
+        Some(_) => {
+            return Err(OciError::new(
+                Code::PaginationNumberInvalid,
+                "n must be a number, zero or more",
+            ));
+        }
+    };
+    Ok((call.query("last"), limit))
+}
+
+/// `Link` to the next page, relative.
+pub(super) fn link(
+    path: &str,
+    parameters: &[(&str, &str)],
+    last: Option<&impl AsRef<str>>,
+) -> (HeaderName, http::HeaderValue) {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(parameters);
+    if let Some(last) = last {
+        query.append_pair("last", last.as_ref());
+    }
+    let value = format!("<{path}?{}>; rel=\"next\"", query.finish());
+    // Names and encoded parameters are ASCII.
+    (header::LINK, http::HeaderValue::try_from(value).unwrap_or(http::HeaderValue::from_static("")))
+}
