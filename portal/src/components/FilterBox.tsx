@@ -1,0 +1,44 @@
+import { Search16Regular } from '@fluentui/react-icons';
+import { useEffect, useRef, useState } from 'react';
+
+const QUIET_MS = 250;
+
+interface FilterBoxProps {
+  label: string;
+  value: string | undefined;
+  onChange(value: string | undefined): void;
+}
+
+/** A text filter that acts when typing pauses. */
+export function FilterBox({ label, value, onChange }: FilterBoxProps) {
+  const [text, setText] = useState(value ?? '');
+  const sent = useRef(value ?? '');
+  // Back and forward change the value from outside.
+  useEffect(() => {
+    if ((value ?? '') !== sent.current) {
+      sent.current = value ?? '';
+      setText(value ?? '');
+    }
+  }, [value]);
+  useEffect(() => {
+    const next = text.trim();
+    if (next === sent.current) return;
+    const timer = setTimeout(() => {
+      sent.current = next;
+      onChange(next || undefined);
+    }, QUIET_MS);
+    return () => clearTimeout(timer);
+  }, [text, onChange]);
+  return (
+    <span className="filter-box">
+      <Search16Regular aria-hidden="true" />
+      <input
+        type="search"
+        aria-label={label}
+        placeholder={label}
+        value={text}
+        onChange={(event) => setText(event.target.value)}
+      />
+    </span>
+  );
+}
