@@ -108,6 +108,12 @@ impl CvssVector {
             cvss::Cvss::CvssV40(_) => "4.0",
             _ => return None,
         };
+        // The parser takes a version 3 vector with base metrics left out and
+        // scores it zero, which would read as harmless.
+        let names_impact = ["/C:", "/I:", "/A:"].iter().all(|metric| vector.contains(metric));
+        if !names_impact && version != "4.0" {
+            return None;
+        }
         Some(Self {
             version: version.to_owned(),
             score: parsed.score(),

@@ -203,3 +203,6 @@ struct Entry {
     record: u32,
     statement: Statement,
 }
+
+#[cfg(test)]
+mod tests;

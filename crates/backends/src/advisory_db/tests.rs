@@ -129,3 +129,47 @@ fn a_packed_index_travels() {
     fs::write(other.path("junk"), "junk").unwrap();
     assert!(other.db.unpack(&other.path("junk")).is_err());
 }
+
+/// Counts as the README beside the real feeds gives them.
+#[test]
+fn real_feeds_import_whole() {
+    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let dir = std::env::var_os("LAZARET_SHARED").map_or(beside, PathBuf::from).join("advisories");
+    if !dir.is_dir() {
+        eprintln!("skipped: no real advisories at {}; set LAZARET_SHARED", dir.display());
+        return;
+    }
+    let site = Site::new();
+    let feeds = ["osv/PyPI", "osv/npm", "osv/Debian", "debian", "alpine", "kev", "epss", "eol/debian.csv"];
+    let mut records = BTreeMap::new();
+    for feed in feeds {
+        let started = std::time::Instant::now();
+        for report in site.db.import(&[dir.join(feed)], 1_700_000_000, &mut |_| {}).unwrap() {
+            eprintln!("{feed}: {report:?} after {:?}", started.elapsed());
+            records.insert(report.source, (report.records, report.withdrawn));
+        }
+    }
+    for (source, expected) in [
+        ("osv/PyPI", (6_978, 263)),
+        ("osv/npm", (5_930, 95)),
+        ("osv/Debian", (8_124, 0)),
+        ("debian/dsa", (6_410, 0)),
+        ("debian/dla", (4_804, 0)),
+        ("kev", (1_630, 0)),
+        ("epss", (343_854, 0)),
+    ] {
+        assert_eq!(records.get(source), Some(&expected), "{source}");
+    }
+    let index = site.db.load().unwrap();
+    for namespace in ["Debian:12", "Alpine:v3.18", "PyPI", "npm"] {
+        assert!(index.covers(&Namespace::new(namespace)), "{namespace}");
+    }
+    assert!(!index.covers(&Namespace::new("Alpine:v3.99")));
+    let facts = index.cve("CVE-2021-44228");
+    assert!(facts.kev.is_some_and(|kev| kev.ransomware) && facts.epss.is_some_and(|epss| epss.score > 0.9));
+    // The starter set kept in the project must stay below 20 MB.
+    let segments = fs::read_dir(site.path("db/segments")).unwrap();
+    let bytes: u64 = segments.map(|s| s.unwrap().metadata().unwrap().len()).sum();
+    eprintln!("{bytes} bytes in all");
+    assert!(bytes < 20_000_000, "{bytes}");
+}

@@ -143,7 +143,7 @@ fn zip_members(bytes: &[u8]) -> io::Result<Vec<(String, Vec<u8>)>> {
     for number in 0..archive.len() {
         let member = archive.by_index(number).map_err(io::Error::other)?;
         if member.is_file() {
-            let name = member.name().to_owned();
+            let name = member.name().map_err(io::Error::other)?.into_owned();
             members.add(name, member)?;
         }
     }

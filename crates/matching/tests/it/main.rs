@@ -1,0 +1,5 @@
+//! Matching against small feeds written here, and against real ones.
+
+mod feeds;
+mod rules;
+mod shared;
