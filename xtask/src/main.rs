@@ -2,6 +2,7 @@
 //! `cargo xtask tidy` is its part that reads only files.
 
 mod complaint;
+mod limits;
 mod rows;
 mod sources;
 mod texts;
@@ -86,6 +87,7 @@ fn tidy() -> anyhow::Result<()> {
     complaints.extend(rows::check(&workspace.crates));
     complaints.extend(sources::check(&workspace)?);
     complaints.extend(texts::check(&workspace)?);
+    complaints.extend(limits::check(&workspace)?);
     for complaint in &complaints {
         println!("{complaint}");
     }
