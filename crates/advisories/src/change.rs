@@ -36,13 +36,15 @@ impl Index {
         for name in names {
             let of = |index: &Self| index.sources().iter().find(|s| s.name == name).cloned();
             let (old, new) = (of(old), of(new));
-            let content = |source: &Option<Source>| source.as_ref().map(Source::content).unwrap_or_default();
+            let content =
+                |source: &Option<Source>| source.as_ref().map(Source::content).unwrap_or_default();
             if content(&old) == content(&new) {
                 continue;
             }
             for key in candidates(old.as_ref(), new.as_ref()) {
                 let said = |source: &Option<Source>| {
-                    let mut all = source.as_ref().map(|s| s.statements(&key.0, &key.1)).unwrap_or_default();
+                    let mut all =
+                        source.as_ref().map(|s| s.statements(&key.0, &key.1)).unwrap_or_default();
                     all.sort_by(|a, b| a.0.id.cmp(&b.0.id));
                     all
                 };
@@ -52,8 +54,12 @@ impl Index {
             }
         }
         let (before, after) = (old.covered(), new.covered());
-        let namespaces: BTreeSet<Namespace> = before.symmetric_difference(&after).map(|n| Namespace::new(n)).collect();
-        IndexDelta { packages: packages.into_iter().collect(), namespaces: namespaces.into_iter().collect() }
+        let namespaces: BTreeSet<Namespace> =
+            before.symmetric_difference(&after).map(|n| Namespace::new(n)).collect();
+        IndexDelta {
+            packages: packages.into_iter().collect(),
+            namespaces: namespaces.into_iter().collect(),
+        }
     }
 }
 
@@ -64,14 +70,21 @@ fn candidates(old: Option<&Source>, new: Option<&Source>) -> BTreeSet<(Namespace
     let same_base = content(old).is_some() && content(old) == content(new);
     let mut keys = BTreeSet::new();
     for source in [old, new].into_iter().flatten() {
-        for segment in source.segments().filter(|s| !same_base || s.meta().role == crate::segment::Role::Delta) {
+        for segment in
+            source.segments().filter(|s| !same_base || s.meta().role == crate::segment::Role::Delta)
+        {
             keys.extend(segment.names().map(|(namespace, name, _)| (namespace, name)));
         }
     }
     if same_base && let Some(base) = old.and_then(|s| s.base.as_deref()) {
         let voided = [old, new].into_iter().flatten().flat_map(|s| s.replaced.iter());
         for id in voided.collect::<BTreeSet<_>>() {
-            for record in base.records_of(id).into_iter().filter_map(|n| base.record(n)).filter(|r| r.id == *id) {
+            for record in base
+                .records_of(id)
+                .into_iter()
+                .filter_map(|n| base.record(n))
+                .filter(|r| r.id == *id)
+            {
                 keys.extend(packages_of(base, &record));
             }
         }
@@ -83,7 +96,9 @@ fn candidates(old: Option<&Source>, new: Option<&Source>) -> BTreeSet<(Namespace
 /// namespace of the segment. Too many is harmless, since each is compared.
 fn packages_of(segment: &Segment, record: &StoredRecord) -> Vec<(Namespace, String)> {
     let namespaces = segment.meta().namespaces.iter().map(|n| Namespace::new(n));
-    namespaces.flat_map(|n| record.names.iter().map(move |name| (n.clone(), name.clone()))).collect()
+    namespaces
+        .flat_map(|n| record.names.iter().map(move |name| (n.clone(), name.clone())))
+        .collect()
 }
 
 /// The namespace under which packages are interned: those of a release with a
@@ -130,7 +145,10 @@ mod tests {
 
     fn check(old: &Index, new: &Index, packages: &[&str], namespaces: &[&str]) {
         let delta = Index::changed_packages(old, new);
-        assert_eq!(delta.packages.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>(), packages);
+        assert_eq!(
+            delta.packages.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>(),
+            packages
+        );
         assert_eq!(delta.namespaces.iter().map(Namespace::as_str).collect::<Vec<_>>(), namespaces);
     }
 

@@ -79,8 +79,10 @@ impl Index {
     pub fn check(&self, id: FindingId) -> Option<Check> {
         let (family, canonical_id) = self.defect(id)?;
         let voices = self.voices(&family, &canonical_id);
-        let standing: Vec<&Voice> = voices.iter().filter(|v| v.record.withdrawn.is_none()).collect();
-        let voices: Vec<&Voice> = if standing.is_empty() { voices.iter().collect() } else { standing };
+        let standing: Vec<&Voice> =
+            voices.iter().filter(|v| v.record.withdrawn.is_none()).collect();
+        let voices: Vec<&Voice> =
+            if standing.is_empty() { voices.iter().collect() } else { standing };
         // An erratum's own ids speak of other defects too: it lends its texts
         // and links, but neither names nor vectors.
         let own = || voices.iter().filter(|v| v.record.covers.is_empty());
@@ -92,7 +94,8 @@ impl Index {
             voices.iter().flat_map(|v| v.record.names.iter().map(String::as_str)).collect();
         let cvss = vectors(own().map(|v| &v.record));
         let word = |v: &&&Voice| v.record.rating.as_deref().and_then(Severity::of_word);
-        let fallback = |v: &&&Voice| v.record.fallback_rating.as_deref().and_then(Severity::of_word);
+        let fallback =
+            |v: &&&Voice| v.record.fallback_rating.as_deref().and_then(Severity::of_word);
         let severity = own()
             .filter_map(|v| word(&v))
             .max()
@@ -100,7 +103,8 @@ impl Index {
             .or_else(|| own().filter_map(|v| fallback(&v)).max())
             .unwrap_or_default();
         let time = |seconds: Option<i64>| seconds.and_then(rfc3339);
-        let severity_word = if severity == Severity::Unscored { "unrated" } else { severity.as_str() };
+        let severity_word =
+            if severity == Severity::Unscored { "unrated" } else { severity.as_str() };
         Some(Check {
             id,
             title: title(&family, &canonical_id, &voices, &packages),
@@ -132,9 +136,13 @@ impl Index {
     fn defect(&self, id: FindingId) -> Option<(String, String)> {
         for source in self.sources() {
             for segment in source.segments() {
-                for record in segment.records_of_finding(id).into_iter().filter_map(|n| segment.record(n)) {
+                for record in
+                    segment.records_of_finding(id).into_iter().filter_map(|n| segment.record(n))
+                {
                     let defects = record.defects();
-                    if let Some(defect) = defects.into_iter().find(|d| FindingId::of(&source.family, d) == id) {
+                    if let Some(defect) =
+                        defects.into_iter().find(|d| FindingId::of(&source.family, d) == id)
+                    {
                         return Some((source.family.clone(), defect.to_owned()));
                     }
                 }
@@ -149,7 +157,10 @@ impl Index {
         for source in self.sources().iter().filter(|s| s.family == family) {
             for segment in source.segments() {
                 for number in segment.records_of(canonical_id).into_iter().take(RECORDS_MAX) {
-                    let Some(record) = segment.record(number).filter(|r| source.stands(segment, r)) else { continue };
+                    let Some(record) = segment.record(number).filter(|r| source.stands(segment, r))
+                    else {
+                        continue;
+                    };
                     let text = segment.text(number).unwrap_or_default();
                     voices.push(Voice { source: source.name.clone(), record, text });
                 }
@@ -187,7 +198,11 @@ fn title(family: &str, canonical_id: &str, voices: &[&Voice], packages: &BTreeSe
     }
     let errata: BTreeSet<&str> = voices
         .iter()
-        .filter(|v| !v.record.covers.is_empty() || v.record.id.starts_with("DSA-") || v.record.id.starts_with("DLA-"))
+        .filter(|v| {
+            !v.record.covers.is_empty()
+                || v.record.id.starts_with("DSA-")
+                || v.record.id.starts_with("DLA-")
+        })
         .map(|v| v.record.id.as_str())
         .collect();
     // Several errata fix the same defect in several releases or packages; the
@@ -210,7 +225,8 @@ fn list(packages: &BTreeSet<&str>) -> String {
 
 /// The longest text, which is the one that says most.
 fn description(voices: &[&Voice]) -> String {
-    let longest = voices.iter().map(|v| v.text.details.as_str()).max_by_key(|d| d.len()).unwrap_or("");
+    let longest =
+        voices.iter().map(|v| v.text.details.as_str()).max_by_key(|d| d.len()).unwrap_or("");
     let text = if longest.is_empty() {
         voices.iter().map(|v| v.text.title.as_str()).max_by_key(|t| t.len()).unwrap_or("")
     } else {
@@ -222,14 +238,20 @@ fn description(voices: &[&Voice]) -> String {
 fn links(voices: &[&Voice], ids: &BTreeSet<&str>) -> Vec<Link> {
     let mut links: Vec<Link> = Vec::new();
     let cves = canonical(ids.iter().copied().filter(|id| is_cve(id)));
-    links.extend(cves.map(|cve| Link { title: cve.to_owned(), link: format!("https://www.cve.org/CVERecord?id={cve}") }));
+    links.extend(cves.map(|cve| Link {
+        title: cve.to_owned(),
+        link: format!("https://www.cve.org/CVERecord?id={cve}"),
+    }));
     for voice in voices {
         for reference in &voice.text.references {
             // Only what a browser may follow; the address is foreign text.
-            let usable = reference.link.starts_with("https://") || reference.link.starts_with("http://");
-            if usable && links.len() < LINKS_MAX && !links.iter().any(|l| l.link == reference.link) {
+            let usable =
+                reference.link.starts_with("https://") || reference.link.starts_with("http://");
+            if usable && links.len() < LINKS_MAX && !links.iter().any(|l| l.link == reference.link)
+            {
                 let host = reference.link.split('/').nth(2).unwrap_or(&reference.link);
-                let title = if reference.link.contains(&voice.record.id) { &voice.record.id } else { host };
+                let title =
+                    if reference.link.contains(&voice.record.id) { &voice.record.id } else { host };
                 links.push(Link { title: title.to_owned(), link: reference.link.clone() });
             }
         }
@@ -248,8 +270,12 @@ fn remediation(family: &str, packages: &BTreeSet<&str>) -> String {
             "Rebuild the image on a current base, or run `apk upgrade --no-cache` in it, so that the packages built \
              from {list} are at the fixed version or above."
         ),
-        "PyPI" => format!("Raise {list} to the fixed version in the requirements and rebuild the image."),
-        "npm" => format!("Raise {list} to the fixed version in package.json, renew the lock file and rebuild the image."),
+        "PyPI" => {
+            format!("Raise {list} to the fixed version in the requirements and rebuild the image.")
+        }
+        "npm" => format!(
+            "Raise {list} to the fixed version in package.json, renew the lock file and rebuild the image."
+        ),
         _ => format!("Raise {list} to the fixed version and rebuild the image."),
     }
 }

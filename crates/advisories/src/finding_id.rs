@@ -42,7 +42,10 @@ impl FromStr for FindingId {
     fn from_str(text: &str) -> Result<Self, BadFindingId> {
         let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         let number = if digits { text.parse().ok() } else { None };
-        number.filter(|n| *n < 1 << BITS).map(Self).ok_or_else(|| BadFindingId(text.chars().take(40).collect()))
+        number
+            .filter(|n| *n < 1 << BITS)
+            .map(Self)
+            .ok_or_else(|| BadFindingId(text.chars().take(40).collect()))
     }
 }
 
@@ -59,7 +62,10 @@ mod tests {
     fn ids_never_change() {
         // Stored by users in rules and tickets: these numbers are a contract.
         assert_eq!(FindingId::of("Debian", "CVE-2023-5363").to_string(), "8507245864259998");
-        assert_ne!(FindingId::of("Debian", "CVE-2023-5363"), FindingId::of("Ubuntu", "CVE-2023-5363"));
+        assert_ne!(
+            FindingId::of("Debian", "CVE-2023-5363"),
+            FindingId::of("Ubuntu", "CVE-2023-5363")
+        );
     }
 
     #[test]

@@ -106,7 +106,11 @@ impl Source {
     }
 
     /// Statements about a package, without those that a delta replaces.
-    pub(crate) fn statements(&self, namespace: &Namespace, name: &str) -> Vec<(StoredRecord, Statement)> {
+    pub(crate) fn statements(
+        &self,
+        namespace: &Namespace,
+        name: &str,
+    ) -> Vec<(StoredRecord, Statement)> {
         let mut all = Vec::new();
         for segment in self.segments() {
             for (number, statement) in segment.statements(namespace, name) {
@@ -147,7 +151,8 @@ impl Index {
             match meta.role {
                 Role::Base => source.base = Some(segment),
                 Role::Delta => {
-                    let ids = (0..segment.record_count()).filter_map(|n| Some(segment.record(n)?.id));
+                    let ids =
+                        (0..segment.record_count()).filter_map(|n| Some(segment.record(n)?.id));
                     source.replaced = Arc::new(ids.collect());
                     source.delta = Some(segment);
                 }
@@ -224,7 +229,9 @@ impl Index {
         for source in &self.sources {
             for segment in source.segments() {
                 let records = segment.records_of(id).into_iter().filter_map(|n| segment.record(n));
-                found.extend(records.filter(|r| source.stands(segment, r)).map(|r| (source.name.clone(), r)));
+                found.extend(
+                    records.filter(|r| source.stands(segment, r)).map(|r| (source.name.clone(), r)),
+                );
             }
         }
         found
@@ -238,10 +245,14 @@ impl Index {
     /// EPSS and KEV about a CVE.
     pub fn cve(&self, cve: &str) -> CveFacts {
         let mut facts = CveFacts::default();
-        for base in self.sources.iter().filter(|s| s.family.is_empty()).filter_map(|s| s.base.as_ref()) {
+        for base in
+            self.sources.iter().filter(|s| s.family.is_empty()).filter_map(|s| s.base.as_ref())
+        {
             if let Some(score) = base.score(cve) {
-                let date = base.meta().data_date.and_then(rfc3339).map(|d| d.chars().take(10).collect());
-                facts.epss = Some(Epss { score: score.probability, percentile: score.percentile, date });
+                let date =
+                    base.meta().data_date.and_then(rfc3339).map(|d| d.chars().take(10).collect());
+                facts.epss =
+                    Some(Epss { score: score.probability, percentile: score.percentile, date });
             }
             if let Some(entry) = base.exploited(cve) {
                 facts.kev = Some(Kev {
@@ -259,12 +270,15 @@ impl Index {
     /// releases is imported and names it.
     pub fn end_of_life(&self, os: &OsRelease) -> Option<String> {
         let version = os.version_id.as_deref()?;
-        let bases = self.sources.iter().filter(|s| s.family.is_empty()).filter_map(|s| s.base.as_ref());
+        let bases =
+            self.sources.iter().filter(|s| s.family.is_empty()).filter_map(|s| s.base.as_ref());
         bases
             .flat_map(|base| base.ends_of_life())
             .filter(|end| end.id == os.id)
             .filter(|end| {
-                version.strip_prefix(end.release.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+                version
+                    .strip_prefix(end.release.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
             })
             .max_by_key(|end| end.release.len())
             .map(|end| end.date)

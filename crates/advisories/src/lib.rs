@@ -7,16 +7,16 @@
 //! feed file --import--> Record --segment::compile--> bytes --Segment::open--> Index
 //! ```
 
-pub mod import;
-pub mod record;
-pub mod range;
-pub mod names;
-pub mod severity;
-pub mod finding_id;
-pub mod segment;
-pub mod index;
-pub mod check;
 pub mod change;
+pub mod check;
+pub mod finding_id;
+pub mod import;
+pub mod index;
+pub mod names;
+pub mod range;
+pub mod record;
+pub mod segment;
+pub mod severity;
 
 pub use change::IndexDelta;
 pub use check::{Check, Link};

@@ -28,8 +28,23 @@ pub fn category(family: &str) -> &str {
 pub fn is_language(family: &str) -> bool {
     matches!(
         family,
-        "PyPI" | "npm" | "Go" | "crates.io" | "Maven" | "NuGet" | "RubyGems" | "Packagist" | "Hex" | "Pub"
-            | "Hackage" | "CRAN" | "SwiftURL" | "ConanCenter" | "GHC" | "Bitnami" | "GitHub Actions"
+        "PyPI"
+            | "npm"
+            | "Go"
+            | "crates.io"
+            | "Maven"
+            | "NuGet"
+            | "RubyGems"
+            | "Packagist"
+            | "Hex"
+            | "Pub"
+            | "Hackage"
+            | "CRAN"
+            | "SwiftURL"
+            | "ConanCenter"
+            | "GHC"
+            | "Bitnami"
+            | "GitHub Actions"
     )
 }
 

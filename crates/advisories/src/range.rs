@@ -41,7 +41,10 @@ pub enum Bound {
 /// Places a version by a statement's ranges and single versions.
 pub fn place(scheme: VersionScheme, statement: &Statement, version: &str) -> Placed {
     if let Some(single) = statement.versions.iter().find(|v| *v == version) {
-        return Placed::Inside { bound: Bound::Version(single.clone()), fix: fix_above(scheme, statement, version) };
+        return Placed::Inside {
+            bound: Bound::Version(single.clone()),
+            fix: fix_above(scheme, statement, version),
+        };
     }
     let mut outside = None;
     let mut incomparable = None;
@@ -199,7 +202,9 @@ mod tests {
     fn check(events: &str, version: &str, inside: bool, fix: Option<&str>) {
         let scheme = VersionScheme::for_ecosystem("Debian").unwrap();
         match place(scheme, &statement(events), version) {
-            Placed::Inside { fix: found, .. } => assert_eq!((true, found.as_deref()), (inside, fix), "{events} {version}"),
+            Placed::Inside { fix: found, .. } => {
+                assert_eq!((true, found.as_deref()), (inside, fix), "{events} {version}")
+            }
             Placed::Outside { .. } => assert!(!inside, "{events} {version}"),
             Placed::Incomparable { version } => panic!("{version} is incomparable"),
         }

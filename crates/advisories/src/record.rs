@@ -165,12 +165,18 @@ pub(crate) fn ids<'a>(
     aliases: &'a [String],
     covers: &'a [String],
 ) -> impl Iterator<Item = &'a str> {
-    std::iter::once(id).chain(aliases.iter().map(String::as_str)).chain(covers.iter().map(String::as_str))
+    std::iter::once(id)
+        .chain(aliases.iter().map(String::as_str))
+        .chain(covers.iter().map(String::as_str))
 }
 
 /// The canonical ids of the defects a record stands for: each covered CVE of
 /// an erratum, else the one best name of the record's own alias group.
-pub(crate) fn defects<'a>(id: &'a str, aliases: &'a [String], covers: &'a [String]) -> Vec<&'a str> {
+pub(crate) fn defects<'a>(
+    id: &'a str,
+    aliases: &'a [String],
+    covers: &'a [String],
+) -> Vec<&'a str> {
     if !covers.is_empty() {
         return covers.iter().map(String::as_str).collect();
     }

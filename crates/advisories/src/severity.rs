@@ -5,7 +5,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// How bad, in five steps. Ordered: `Unscored < Low < ... < Critical`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Nobody has rated it. Not the same as harmless.
@@ -23,7 +25,8 @@ pub enum Severity {
 
 impl Severity {
     /// Every step, the worst first.
-    pub const ALL: [Self; 5] = [Self::Critical, Self::High, Self::Medium, Self::Low, Self::Unscored];
+    pub const ALL: [Self; 5] =
+        [Self::Critical, Self::High, Self::Medium, Self::Low, Self::Unscored];
 
     /// The step a CVSS score falls in (bands of CVSS v3 and v4). Version 2 has
     /// no critical band.
@@ -139,15 +142,25 @@ mod tests {
 
     fn check(vector: &str, expected: Option<(&str, f64, Severity)>) {
         let scored = CvssVector::parse(vector, "X");
-        assert_eq!(scored.as_ref().map(|v| (v.version.as_str(), v.score, v.severity())), expected, "{vector}");
+        assert_eq!(
+            scored.as_ref().map(|v| (v.version.as_str(), v.score, v.severity())),
+            expected,
+            "{vector}"
+        );
     }
 
     #[test]
     fn scores_follow_the_specifications() {
-        check("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H", Some(("3.1", 9.8, Severity::Critical)));
+        check(
+            "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H",
+            Some(("3.1", 9.8, Severity::Critical)),
+        );
         check("CVSS:3.0/AV:N/AC:L/PR:N/UI:R/S:C/C:L/I:L/A:N", Some(("3.0", 6.1, Severity::Medium)));
         check("AV:N/AC:L/Au:N/C:C/I:C/A:C", Some(("2.0", 10.0, Severity::High)));
-        check("CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N", Some(("4.0", 9.3, Severity::Critical)));
+        check(
+            "CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N",
+            Some(("4.0", 9.3, Severity::Critical)),
+        );
         check("CVSS:3.1/AV:N", None);
         check("", None);
     }

@@ -85,15 +85,15 @@ pub fn assess(index: &Index, inventory: &Inventory) -> Assessment {
         let namespace = Namespace::of(item.package.kind, inventory.os.as_ref());
         let verdict = match_package(index, namespace.as_ref(), &item.package);
         if let Some(first) = verdict.undetermined.first() {
-            let counts = if verdict.assessed { &mut tally.undetermined } else { &mut tally.unassessed };
+            let counts =
+                if verdict.assessed { &mut tally.undetermined } else { &mut tally.unassessed };
             *counts.entry(first.reason.clone()).or_default() += 1;
         }
-        undetermined.extend(
-            verdict
-                .undetermined
-                .into_iter()
-                .map(|u| UndeterminedItem { item: number, reason: u.reason, advisory: u.advisory }),
-        );
+        undetermined.extend(verdict.undetermined.into_iter().map(|u| UndeterminedItem {
+            item: number,
+            reason: u.reason,
+            advisory: u.advisory,
+        }));
         for finding in verdict.findings {
             gathered.entry(finding.id).or_default().push((number, finding));
         }
@@ -101,7 +101,8 @@ pub fn assess(index: &Index, inventory: &Inventory) -> Assessment {
     for problem in inventory.problems.iter().filter(|p| p.kind.hides_packages()) {
         *tally.problems.entry(problem.message.clone()).or_default() += 1;
     }
-    let mut findings: Vec<ImageFinding> = gathered.into_iter().map(|(id, packages)| join(id, packages)).collect();
+    let mut findings: Vec<ImageFinding> =
+        gathered.into_iter().map(|(id, packages)| join(id, packages)).collect();
     findings.sort_by(|a, b| b.severity.cmp(&a.severity).then(a.id.cmp(&b.id)));
     tally.findings = findings.iter().filter(|f| f.suppressed.is_none()).count() as u64;
     let (status, cause) = status_of(&tally);
@@ -111,14 +112,23 @@ pub fn assess(index: &Index, inventory: &Inventory) -> Assessment {
 fn join(id: FindingId, packages: Vec<(u32, PackageFinding)>) -> ImageFinding {
     let visible: Vec<&PackageFinding> =
         packages.iter().map(|(_, f)| f).filter(|f| f.suppressed.is_none()).collect();
-    let counted = if visible.is_empty() { packages.iter().map(|(_, f)| f).collect() } else { visible.clone() };
-    let cves: BTreeSet<String> = packages.iter().flat_map(|(_, f)| f.cves.iter().cloned()).collect();
+    let counted = if visible.is_empty() {
+        packages.iter().map(|(_, f)| f).collect()
+    } else {
+        visible.clone()
+    };
+    let cves: BTreeSet<String> =
+        packages.iter().flat_map(|(_, f)| f.cves.iter().cloned()).collect();
     ImageFinding {
         id,
         severity: counted.iter().map(|f| f.severity).max().unwrap_or_default(),
         patchable: counted.iter().all(|f| f.patchable),
         cves: cves.into_iter().collect(),
-        suppressed: if visible.is_empty() { packages.first().and_then(|(_, f)| f.suppressed.clone()) } else { None },
+        suppressed: if visible.is_empty() {
+            packages.first().and_then(|(_, f)| f.suppressed.clone())
+        } else {
+            None
+        },
         packages,
     }
 }
@@ -131,8 +141,10 @@ pub(crate) struct Owners<'a> {
 impl<'a> Owners<'a> {
     pub(crate) fn of(index: &Index, inventory: &'a Inventory) -> Self {
         let namespace = Namespace::of(PackageType::Deb, inventory.os.as_ref());
-        let complete = namespace.is_some_and(|n| COMPLETE.contains(&n.family()) && index.covers(&n));
-        let debs = inventory.packages.iter().filter(|i| complete && i.package.kind == PackageType::Deb);
+        let complete =
+            namespace.is_some_and(|n| COMPLETE.contains(&n.family()) && index.covers(&n));
+        let debs =
+            inventory.packages.iter().filter(|i| complete && i.package.kind == PackageType::Deb);
         Self { names: debs.map(|i| i.package.name.as_str()).collect() }
     }
 

@@ -22,10 +22,17 @@ pub(crate) struct Claim {
 /// What a claim comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Said {
-    Affected { bound: Bound, fix: Option<String> },
-    NotAffected { bound: Option<Bound> },
+    Affected {
+        bound: Bound,
+        fix: Option<String>,
+    },
+    NotAffected {
+        bound: Option<Bound>,
+    },
     /// A version that is none by the ecosystem's rules.
-    Incomparable { version: String },
+    Incomparable {
+        version: String,
+    },
     /// No rules are known for the ecosystem.
     NoOrder,
     /// The feed has not decided.
@@ -47,7 +54,12 @@ fn rank(source: &str) -> u8 {
 }
 
 /// The claims of a hit: an erratum makes one per CVE that it covers.
-pub(crate) fn claims(hit: Hit, scheme: Option<VersionScheme>, version: &str, paid: bool) -> Vec<Claim> {
+pub(crate) fn claims(
+    hit: Hit,
+    scheme: Option<VersionScheme>,
+    version: &str,
+    paid: bool,
+) -> Vec<Claim> {
     let said = said(&hit, scheme, version);
     let rank = if paid { RANK_PAID } else { rank(&hit.source) };
     let record = &hit.record;
@@ -56,7 +68,10 @@ pub(crate) fn claims(hit: Hit, scheme: Option<VersionScheme>, version: &str, pai
     } else {
         record.covers.iter().map(|cve| vec![cve.clone()]).collect()
     };
-    groups.into_iter().map(|ids| Claim { hit: hit.clone(), ids, said: said.clone(), rank }).collect()
+    groups
+        .into_iter()
+        .map(|ids| Claim { hit: hit.clone(), ids, said: said.clone(), rank })
+        .collect()
 }
 
 fn said(hit: &Hit, scheme: Option<VersionScheme>, version: &str) -> Said {
@@ -82,32 +97,54 @@ impl Claim {
     /// The rule in words.
     pub(crate) fn rule(&self, installed: &str) -> String {
         let mut rule = match &self.said {
-            Said::Affected { bound: Bound::Version(_), .. } => format!("{installed} is listed as affected"),
+            Said::Affected { bound: Bound::Version(_), .. } => {
+                format!("{installed} is listed as affected")
+            }
             Said::Affected { bound: Bound::Event(event), .. } => match event {
                 Event::Fixed(v) => format!("fixed in {v}; {installed} is lower"),
-                Event::LastAffected(v) => format!("affected up to {v}; {installed} is not above it"),
+                Event::LastAffected(v) => {
+                    format!("affected up to {v}; {installed} is not above it")
+                }
                 Event::Limit(v) => format!("affected below {v}; {installed} is lower"),
-                Event::Introduced(v) if v == "0" => "every version is affected; no fixed version is known".to_owned(),
+                Event::Introduced(v) if v == "0" => {
+                    "every version is affected; no fixed version is known".to_owned()
+                }
                 Event::Introduced(v) => {
-                    format!("affected from {v} on, no fixed version is known; {installed} is not lower")
+                    format!(
+                        "affected from {v} on, no fixed version is known; {installed} is not lower"
+                    )
                 }
             },
-            Said::NotAffected { bound: None } if self.hit.statement.stance == Stance::NotAffected => {
+            Said::NotAffected { bound: None }
+                if self.hit.statement.stance == Stance::NotAffected =>
+            {
                 "the feed says that this release never had the defect".to_owned()
             }
-            Said::NotAffected { bound: None } => format!("{installed} is not among the affected versions"),
-            Said::NotAffected { bound: Some(Bound::Version(v)) } => format!("{installed} is not {v}"),
+            Said::NotAffected { bound: None } => {
+                format!("{installed} is not among the affected versions")
+            }
+            Said::NotAffected { bound: Some(Bound::Version(v)) } => {
+                format!("{installed} is not {v}")
+            }
             Said::NotAffected { bound: Some(Bound::Event(event)) } => match event {
                 Event::Fixed(v) => format!("fixed in {v}; {installed} is not lower"),
                 Event::LastAffected(v) => format!("affected up to {v}; {installed} is above it"),
-                Event::Introduced(v) => format!("affected from {v} on; {installed} is lower or beyond a limit"),
+                Event::Introduced(v) => {
+                    format!("affected from {v} on; {installed} is lower or beyond a limit")
+                }
                 Event::Limit(v) => format!("the record ends at {v}; {installed} is not lower"),
             },
             Said::Incomparable { version } => {
-                format!("cannot compare: {version:?} is no version by the rules of {}", self.hit.namespace.family())
+                format!(
+                    "cannot compare: {version:?} is no version by the rules of {}",
+                    self.hit.namespace.family()
+                )
             }
             Said::NoOrder => {
-                format!("cannot compare: no version order is known for {}", self.hit.namespace.family())
+                format!(
+                    "cannot compare: no version order is known for {}",
+                    self.hit.namespace.family()
+                )
             }
             Said::Undecided => "the feed has not decided".to_owned(),
             Said::Withdrawn => "the advisory was withdrawn".to_owned(),
@@ -120,7 +157,10 @@ impl Claim {
 
     /// The version of the bound that decided.
     pub(crate) fn compared_with(&self) -> Option<String> {
-        let (Said::Affected { bound, .. } | Said::NotAffected { bound: Some(bound) }) = &self.said else { return None };
+        let (Said::Affected { bound, .. } | Said::NotAffected { bound: Some(bound) }) = &self.said
+        else {
+            return None;
+        };
         Some(match bound {
             Bound::Version(v) => v.clone(),
             Bound::Event(event) => advisories::range::event_version(event).to_owned(),
@@ -141,7 +181,8 @@ pub(crate) fn group(claims: Vec<Claim>) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     let mut of_id: HashMap<String, usize> = HashMap::new();
     for claim in claims {
-        let mut known: Vec<usize> = claim.ids.iter().filter_map(|id| of_id.get(id).copied()).collect();
+        let mut known: Vec<usize> =
+            claim.ids.iter().filter_map(|id| of_id.get(id).copied()).collect();
         known.sort_unstable();
         known.dedup();
         let target = known.first().copied().unwrap_or_else(|| {

@@ -14,6 +14,7 @@ pub fn is_delegated(index: &Index, os: Option<&OsRelease>, item: &InventoryItem)
     if item.owner.is_none() || item.package.kind.is_distribution() {
         return false;
     }
-    Namespace::of(PackageType::Deb, os)
-        .is_some_and(|namespace| COMPLETE_FAMILIES.contains(&namespace.family()) && index.covers(&namespace))
+    Namespace::of(PackageType::Deb, os).is_some_and(|namespace| {
+        COMPLETE_FAMILIES.contains(&namespace.family()) && index.covers(&namespace)
+    })
 }

@@ -66,7 +66,8 @@ const NAMES_SPELLED_MAX: usize = 8;
 pub fn explain(index: &Index, inventory: &Inventory, id: &str) -> Explanation {
     let asked = id.trim();
     let finding = asked.parse::<FindingId>().ok().and_then(|id| index.check(id));
-    let wanted = finding.map_or_else(|| asked.to_ascii_uppercase(), |check| check.canonical.to_ascii_uppercase());
+    let wanted = finding
+        .map_or_else(|| asked.to_ascii_uppercase(), |check| check.canonical.to_ascii_uppercase());
     let records = index.records_of(&wanted);
     let mut out = Explanation {
         id: asked.to_owned(),
@@ -78,7 +79,11 @@ pub fn explain(index: &Index, inventory: &Inventory, id: &str) -> Explanation {
     let mut names: BTreeSet<String> = BTreeSet::new();
     for (source, record) in &records {
         let withdrawn = if record.withdrawn.is_some() { ", withdrawn" } else { "" };
-        out.records.push(format!("{source}: {} ({}{withdrawn})", record.id, spelled(record.names.iter())));
+        out.records.push(format!(
+            "{source}: {} ({}{withdrawn})",
+            record.id,
+            spelled(record.names.iter())
+        ));
         names.extend(record.names.iter().cloned());
     }
     if !out.known {
@@ -88,7 +93,9 @@ pub fn explain(index: &Index, inventory: &Inventory, id: &str) -> Explanation {
     let owners = Owners::of(index, inventory);
     let mut judgeless: BTreeSet<String> = BTreeSet::new();
     for (number, item) in inventory.packages.iter().enumerate() {
-        let Some(namespace) = Namespace::of(item.package.kind, inventory.os.as_ref()) else { continue };
+        let Some(namespace) = Namespace::of(item.package.kind, inventory.os.as_ref()) else {
+            continue;
+        };
         let name = lookup_name(&namespace, &item.package);
         if !names.contains(&name) {
             continue;
@@ -96,9 +103,12 @@ pub fn explain(index: &Index, inventory: &Inventory, id: &str) -> Explanation {
         match answer(index, &namespace, item, &wanted) {
             Some((outcome, reasons)) => {
                 let (outcome, reasons) = match owners.judge_of(item) {
-                    Some(owner) => (Outcome::Delegated, vec![format!(
-                        "its file belongs to the distribution's package {owner}, whose feed decides"
-                    )]),
+                    Some(owner) => (
+                        Outcome::Delegated,
+                        vec![format!(
+                            "its file belongs to the distribution's package {owner}, whose feed decides"
+                        )],
+                    ),
                     None => (outcome, reasons),
                 };
                 out.answers.push(Answer {
@@ -152,7 +162,9 @@ fn answer(
             Decision::Withdrawn => Outcome::Withdrawn,
         };
         // An erratum is about several defects: one that applies decides.
-        let better = found.as_ref().is_none_or(|(known, _)| *known != Outcome::Affected && outcome == Outcome::Affected);
+        let better = found
+            .as_ref()
+            .is_none_or(|(known, _)| *known != Outcome::Affected && outcome == Outcome::Affected);
         if better {
             found = Some((outcome, reasons));
         }
@@ -160,10 +172,16 @@ fn answer(
     found
 }
 
-fn summary(asked: &str, out: &Explanation, names: &BTreeSet<String>, judgeless: &BTreeSet<String>) -> String {
+fn summary(
+    asked: &str,
+    out: &Explanation,
+    names: &BTreeSet<String>,
+    judgeless: &BTreeSet<String>,
+) -> String {
     let of = |outcome: Outcome| out.answers.iter().filter(move |a| a.outcome == outcome);
     let named = |outcome: Outcome| {
-        let all: BTreeSet<String> = of(outcome).map(|a| format!("{} {}", a.package, a.version)).collect();
+        let all: BTreeSet<String> =
+            of(outcome).map(|a| format!("{} {}", a.package, a.version)).collect();
         spelled(all.iter())
     };
     if of(Outcome::Affected).next().is_some() {
@@ -182,7 +200,10 @@ fn summary(asked: &str, out: &Explanation, names: &BTreeSet<String>, judgeless: 
     }
     match judgeless.iter().next() {
         Some(reason) => format!("{asked} is not reported: {reason}"),
-        None => format!("{asked} is not reported: the image holds no package of the name {}", spelled(names.iter())),
+        None => format!(
+            "{asked} is not reported: the image holds no package of the name {}",
+            spelled(names.iter())
+        ),
     }
 }
 

@@ -12,17 +12,31 @@ use crate::claim::{Claim, Group, RANK_PAID, Said, claims, group};
 use crate::finding::{Evidence, FixState, PackageFinding, PackageVerdict, Undetermined};
 
 /// Binary packages that hold a kernel's headers or tools to build for it.
-const KERNEL_HEADERS: [&str; 6] =
-    ["linux-libc-dev", "linux-headers", "linux-kbuild-", "linux-compiler-", "kernel-headers", "linux-source"];
+const KERNEL_HEADERS: [&str; 6] = [
+    "linux-libc-dev",
+    "linux-headers",
+    "linux-kbuild-",
+    "linux-compiler-",
+    "kernel-headers",
+    "linux-source",
+];
 
 /// Judges one package. `namespace` is `Namespace::of(package.kind, os)`.
-pub fn match_package(index: &Index, namespace: Option<&Namespace>, package: &Package) -> PackageVerdict {
+pub fn match_package(
+    index: &Index,
+    namespace: Option<&Namespace>,
+    package: &Package,
+) -> PackageVerdict {
     let Some(namespace) = namespace else { return unassessed(unknown_namespace(package.kind)) };
     let judged = judge(index, namespace, package);
-    let mut verdict = PackageVerdict { assessed: index.covers(namespace), ..PackageVerdict::default() };
+    let mut verdict =
+        PackageVerdict { assessed: index.covers(namespace), ..PackageVerdict::default() };
     if !verdict.assessed {
-        let loose = index.feeds().iter().any(|f| f.family == namespace.family() && f.delta_records > 0);
-        verdict.undetermined.push(Undetermined { reason: no_feed(namespace, loose), advisory: None });
+        let loose =
+            index.feeds().iter().any(|f| f.family == namespace.family() && f.delta_records > 0);
+        verdict
+            .undetermined
+            .push(Undetermined { reason: no_feed(namespace, loose), advisory: None });
     }
     for (_, decision) in judged {
         match decision {
@@ -42,7 +56,10 @@ fn unassessed(reason: String) -> PackageVerdict {
 
 fn unknown_namespace(kind: PackageType) -> String {
     if kind.is_distribution() {
-        format!("the image does not say which distribution its {} packages belong to", kind.as_str())
+        format!(
+            "the image does not say which distribution its {} packages belong to",
+            kind.as_str()
+        )
     } else {
         format!("no advisory feed is known for {} packages", kind.as_str())
     }
@@ -72,7 +89,11 @@ pub(crate) enum Decision {
 }
 
 /// Every defect that any record states for the package's name, decided.
-pub(crate) fn judge(index: &Index, namespace: &Namespace, package: &Package) -> Vec<(Group, Decision)> {
+pub(crate) fn judge(
+    index: &Index,
+    namespace: &Namespace,
+    package: &Package,
+) -> Vec<(Group, Decision)> {
     let name = lookup_name(namespace, package);
     let version = lookup_version(package);
     let scheme = VersionScheme::for_ecosystem(namespace.as_str());
@@ -100,7 +121,8 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     fn decide(&self, group: &Group) -> Decision {
-        let standing: Vec<&Claim> = group.claims.iter().filter(|c| c.said != Said::Withdrawn).collect();
+        let standing: Vec<&Claim> =
+            group.claims.iter().filter(|c| c.said != Said::Withdrawn).collect();
         if standing.is_empty() {
             return Decision::Withdrawn;
         }
@@ -110,7 +132,8 @@ impl Asked<'_> {
         let affected: Vec<&Claim> =
             heard.iter().copied().filter(|c| matches!(c.said, Said::Affected { .. })).collect();
         if affected.is_empty() {
-            let cannot = heard.iter().find(|c| matches!(c.said, Said::Incomparable { .. } | Said::NoOrder));
+            let cannot =
+                heard.iter().find(|c| matches!(c.said, Said::Incomparable { .. } | Said::NoOrder));
             return match cannot {
                 Some(claim) => Decision::Undetermined(Undetermined {
                     reason: claim.rule(self.version),
@@ -123,12 +146,18 @@ impl Asked<'_> {
         let mut paid = rank == RANK_PAID;
         if fix.is_none() && !paid {
             // Ubuntu: what the free channel leaves open, the paid one may fix.
-            let offers: Vec<&Claim> = standing.iter().copied().filter(|c| c.rank == RANK_PAID).collect();
-            if offers.iter().any(|c| matches!(c.said, Said::NotAffected { .. })) && self.version.contains("esm") {
+            let offers: Vec<&Claim> =
+                standing.iter().copied().filter(|c| c.rank == RANK_PAID).collect();
+            if offers.iter().any(|c| matches!(c.said, Said::NotAffected { .. }))
+                && self.version.contains("esm")
+            {
                 return Decision::NotAffected;
             }
-            let open: Vec<&Claim> =
-                offers.iter().copied().filter(|c| matches!(c.said, Said::Affected { .. })).collect();
+            let open: Vec<&Claim> = offers
+                .iter()
+                .copied()
+                .filter(|c| matches!(c.said, Said::Affected { .. }))
+                .collect();
             if let (claim, Some(offered)) = self.fix(&open) {
                 (best, fix, paid) = (claim.or(best), Some(offered), true);
             }
@@ -143,7 +172,9 @@ impl Asked<'_> {
         for claim in affected {
             let Said::Affected { fix: Some(fix), .. } = &claim.said else { continue };
             let higher = best.is_none_or(|(_, known)| {
-                self.scheme.and_then(|s| s.compare(fix, known)).is_some_and(|o| o == Ordering::Greater)
+                self.scheme
+                    .and_then(|s| s.compare(fix, known))
+                    .is_some_and(|o| o == Ordering::Greater)
             });
             if higher {
                 best = Some((claim, fix));
@@ -178,13 +209,16 @@ impl Asked<'_> {
         let mut advisories = vec![best.hit.record.id.clone()];
         let mut others: Vec<&Claim> = vec![best];
         for claim in affected.iter().chain(standing).copied() {
-            if matches!(claim.said, Said::Affected { .. }) && !advisories.contains(&claim.hit.record.id) {
+            if matches!(claim.said, Said::Affected { .. })
+                && !advisories.contains(&claim.hit.record.id)
+            {
                 advisories.push(claim.hit.record.id.clone());
                 others.push(claim);
             }
         }
         let (severity, severity_reason) = self.severity(&others);
-        let canonical_id = canonical(group.ids.iter().map(String::as_str)).unwrap_or(&best.hit.record.id);
+        let canonical_id =
+            canonical(group.ids.iter().map(String::as_str)).unwrap_or(&best.hit.record.id);
         let date = best.hit.record.modified.or(best.hit.record.published);
         let mut consulted: Vec<String> = group
             .claims
@@ -205,7 +239,9 @@ impl Asked<'_> {
             evidence: Evidence {
                 feed: best.hit.source.clone(),
                 advisory: best.hit.record.id.clone(),
-                advisory_date: date.and_then(advisories::index::rfc3339).map(|d| d.chars().take(10).collect()),
+                advisory_date: date
+                    .and_then(advisories::index::rfc3339)
+                    .map(|d| d.chars().take(10).collect()),
                 rule: best.rule(self.version),
                 installed: self.version.to_owned(),
                 compared_with: best.compared_with(),
@@ -222,24 +258,37 @@ impl Asked<'_> {
     fn severity(&self, claims: &[&Claim]) -> (Severity, String) {
         let malicious = |c: &&&Claim| c.hit.record.id.starts_with("MAL-");
         if let Some(claim) = claims.iter().find(malicious) {
-            return (Severity::Critical, format!("{} calls the package malicious", claim.hit.record.id));
+            return (
+                Severity::Critical,
+                format!("{} calls the package malicious", claim.hit.record.id),
+            );
         }
         let word = category(self.family);
         for claim in claims {
             let (record, statement) = (&claim.hit.record, &claim.hit.statement);
             let rating = statement.rating.as_ref().or(record.rating.as_ref());
-            if let Some((rating, severity)) = rating.and_then(|r| Some((r, Severity::of_word(r)?))) {
+            if let Some((rating, severity)) = rating.and_then(|r| Some((r, Severity::of_word(r)?)))
+            {
                 return (severity, format!("{word} rating {rating:?}"));
             }
             // An erratum's vectors are the worst of several defects.
             let own = if record.covers.len() > 1 { &[][..] } else { &record.cvss[..] };
-            let vectors: Vec<CvssVector> =
-                statement.cvss.iter().chain(own).filter_map(|v| CvssVector::parse(v, &record.id)).collect();
+            let vectors: Vec<CvssVector> = statement
+                .cvss
+                .iter()
+                .chain(own)
+                .filter_map(|v| CvssVector::parse(v, &record.id))
+                .collect();
             if let Some(best) = CvssVector::best(&vectors) {
-                return (best.severity(), format!("CVSS {} {:.1} of {}", best.version, best.score, record.id));
+                return (
+                    best.severity(),
+                    format!("CVSS {} {:.1} of {}", best.version, best.score, record.id),
+                );
             }
             let fallback = record.fallback_rating.as_ref();
-            if let Some((rating, severity)) = fallback.and_then(|r| Some((r, Severity::of_word(r)?))) {
+            if let Some((rating, severity)) =
+                fallback.and_then(|r| Some((r, Severity::of_word(r)?)))
+            {
                 return (severity, format!("rating {rating:?} of {}", record.id));
             }
         }
@@ -248,7 +297,11 @@ impl Asked<'_> {
 
     fn suppressed(&self) -> Option<String> {
         let binary = self.package.name.as_str();
-        let headers = self.package.kind.is_distribution() && KERNEL_HEADERS.iter().any(|p| binary.starts_with(p));
-        headers.then(|| "kernel headers hold no code that a container runs: the host's kernel decides".to_owned())
+        let headers = self.package.kind.is_distribution()
+            && KERNEL_HEADERS.iter().any(|p| binary.starts_with(p));
+        headers.then(|| {
+            "kernel headers hold no code that a container runs: the host's kernel decides"
+                .to_owned()
+        })
     }
 }

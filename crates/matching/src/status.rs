@@ -56,7 +56,9 @@ pub fn status_of(tally: &Tally) -> (Status, Option<String>) {
     if tally.packages == 0 {
         causes.push("no packages were found in the image".to_owned());
     }
-    spell(&mut causes, &tally.unassessed, |reason, n| format!("{reason}; {} not assessed", packages(n)));
+    spell(&mut causes, &tally.unassessed, |reason, n| {
+        format!("{reason}; {} not assessed", packages(n))
+    });
     spell(&mut causes, &tally.undetermined, |reason, n| {
         format!("{reason}; {} not fully assessed", packages(n))
     });
@@ -72,7 +74,11 @@ fn packages(count: u64) -> String {
     if count == 1 { "1 package".to_owned() } else { format!("{count} packages") }
 }
 
-fn spell(causes: &mut Vec<String>, reasons: &BTreeMap<String, u64>, say: impl Fn(&str, u64) -> String) {
+fn spell(
+    causes: &mut Vec<String>,
+    reasons: &BTreeMap<String, u64>,
+    say: impl Fn(&str, u64) -> String,
+) {
     let mut by_count: Vec<_> = reasons.iter().collect();
     by_count.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
     for (reason, count) in by_count.iter().take(CAUSES_SPELLED_MAX) {
@@ -100,7 +106,11 @@ mod tests {
         check(Tally { packages: 3, ..Tally::default() }, Status::Healthy, None);
         check(Tally::default(), Status::NotApplicable, Some("no packages were found in the image"));
         check(
-            Tally { packages: 15, unassessed: reasons("no advisory feed for alpine 3.99 is imported", 15), ..Tally::default() },
+            Tally {
+                packages: 15,
+                unassessed: reasons("no advisory feed for alpine 3.99 is imported", 15),
+                ..Tally::default()
+            },
             Status::NotApplicable,
             Some("no advisory feed for alpine 3.99 is imported; 15 packages not assessed"),
         );
@@ -114,7 +124,12 @@ mod tests {
     #[test]
     fn findings_outweigh_gaps_but_do_not_hide_them() {
         check(
-            Tally { packages: 2, findings: 1, undetermined: reasons("x is no version", 1), ..Tally::default() },
+            Tally {
+                packages: 2,
+                findings: 1,
+                undetermined: reasons("x is no version", 1),
+                ..Tally::default()
+            },
             Status::Unhealthy,
             Some("x is no version; 1 package not fully assessed"),
         );

@@ -9,7 +9,9 @@ use serde::Deserialize;
 
 use super::{ImportReport, count, newest};
 use crate::index::Index;
-use crate::record::{Affected, Event, ID_BYTES_MAX, NAME_BYTES_MAX, Record, Stance, Statement, is_cve};
+use crate::record::{
+    Affected, Event, ID_BYTES_MAX, NAME_BYTES_MAX, Record, Stance, Statement, is_cve,
+};
 use crate::segment::Content;
 
 const SOURCE: &str = "alpine/secdb";
@@ -52,8 +54,12 @@ impl Gathered {
             return self.report.problem(file, "it does not say which branch it is about");
         }
         let namespace = Namespace::new(&format!("Alpine:{branch}"));
-        for package in secdb.packages.unwrap_or_default().into_iter().filter_map(|entry| entry.pkg) {
-            if package.name.is_empty() || package.name.len() > NAME_BYTES_MAX || package.name.contains('\0') {
+        for package in secdb.packages.unwrap_or_default().into_iter().filter_map(|entry| entry.pkg)
+        {
+            if package.name.is_empty()
+                || package.name.len() > NAME_BYTES_MAX
+                || package.name.contains('\0')
+            {
                 self.report.skip("package without a usable name");
                 continue;
             }
@@ -85,23 +91,33 @@ impl Gathered {
             self.report.skip("fix without an id");
         }
         for (id, aliases) in defects {
-            let record = self.records.entry(id.clone()).or_insert_with(|| Record { id, ..Record::default() });
-            let mut all: BTreeSet<String> = std::mem::take(&mut record.aliases).into_iter().collect();
+            let record = self
+                .records
+                .entry(id.clone())
+                .or_insert_with(|| Record { id, ..Record::default() });
+            let mut all: BTreeSet<String> =
+                std::mem::take(&mut record.aliases).into_iter().collect();
             all.extend(aliases);
             record.aliases = all.into_iter().collect();
-            let mut statement = Statement { channel: Some(channel.to_owned()), ..Statement::default() };
+            let mut statement =
+                Statement { channel: Some(channel.to_owned()), ..Statement::default() };
             if version == "0" {
                 statement.stance = Stance::NotAffected;
             } else {
-                statement.ranges = vec![vec![Event::Introduced("0".into()), Event::Fixed(version.to_owned())]];
+                statement.ranges =
+                    vec![vec![Event::Introduced("0".into()), Event::Fixed(version.to_owned())]];
             }
-            record.affected.push(Affected { namespace: namespace.clone(), name: name.to_owned(), statement });
+            record.affected.push(Affected {
+                namespace: namespace.clone(),
+                name: name.to_owned(),
+                statement,
+            });
         }
     }
 
     /// The whole source: what was taken, over what the index holds of branches
     /// and repositories that were not.
-    pub(super) fn finish(mut self, index: &Index, imported_at: i64) -> Option<(Option<i64>, Content, ImportReport)> {
+    pub(super) fn finish(mut self, index: &Index) -> Option<(Option<i64>, Content, ImportReport)> {
         if self.parts.is_empty() && self.report.problems.is_empty() {
             return None;
         }
@@ -111,20 +127,23 @@ impl Gathered {
         let known = index.sources().iter().find(|s| s.name == SOURCE).and_then(|s| s.base.as_ref());
         for old in known.map(|base| base.export()).unwrap_or_default() {
             let kept = old.affected.into_iter().filter(|a| {
-                let part = (a.namespace.as_str().to_owned(), a.statement.channel.clone().unwrap_or_default());
+                let part = (
+                    a.namespace.as_str().to_owned(),
+                    a.statement.channel.clone().unwrap_or_default(),
+                );
                 !self.parts.contains(&part)
             });
             let kept: Vec<Affected> = kept.collect();
             if !kept.is_empty() {
-                let record = self
-                    .records
-                    .entry(old.id.clone())
-                    .or_insert_with(|| Record { id: old.id, aliases: old.aliases, ..Record::default() });
+                let record = self.records.entry(old.id.clone()).or_insert_with(|| Record {
+                    id: old.id,
+                    aliases: old.aliases,
+                    ..Record::default()
+                });
                 record.affected.extend(kept);
             }
         }
         let records: Vec<Record> = self.records.into_values().collect();
-        let _ = imported_at;
         // The database carries no dates.
         Some((newest(&records), Content::Records(records), self.report))
     }
@@ -138,7 +157,8 @@ fn ids(fix: &str) -> impl Iterator<Item = &str> {
         .map(|word| word.trim_matches(|c: char| !c.is_ascii_alphanumeric()))
         .enumerate()
         .filter(|(place, word)| {
-            let id = word.starts_with("CVE-") || word.starts_with("GHSA-") || word.starts_with("XSA-");
+            let id =
+                word.starts_with("CVE-") || word.starts_with("GHSA-") || word.starts_with("XSA-");
             word.len() <= ID_BYTES_MAX && (id || *place == 0 && word.contains('-'))
         })
         .map(|(_, word)| word)
@@ -175,7 +195,7 @@ mod tests {
             for document in documents {
                 gathered.take("x", document.as_bytes());
             }
-            let (data_date, content, _) = gathered.finish(index, 0).unwrap();
+            let (data_date, content, _) = gathered.finish(index).unwrap();
             let draft = crate::segment::Draft {
                 source: SOURCE.into(),
                 family: "Alpine".into(),
@@ -187,7 +207,10 @@ mod tests {
             let segment = crate::Segment::open(crate::segment::compile(draft).unwrap()).unwrap();
             Index::new(vec![std::sync::Arc::new(segment)])
         };
-        let first = build(&Index::default(), &[secdb("v3.17", "main", "1-r0"), secdb("v3.18", "main", "1-r0")]);
+        let first = build(
+            &Index::default(),
+            &[secdb("v3.17", "main", "1-r0"), secdb("v3.18", "main", "1-r0")],
+        );
         let second = build(&first, &[secdb("v3.18", "main", "2-r0")]);
         let fixed = |branch: &str| {
             let hits = second.statements(&Namespace::new(branch), "busybox");

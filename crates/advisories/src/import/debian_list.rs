@@ -11,8 +11,8 @@ use packages::namespace::debian_release;
 
 use super::{ImportReport, Parsed};
 use crate::record::{
-    Affected, Event, FixPlan, ID_BYTES_MAX, IDS_MAX, NAME_BYTES_MAX, Record, Reference, Stance, Statement,
-    TITLE_BYTES_MAX, cut, is_cve,
+    Affected, Event, FixPlan, ID_BYTES_MAX, IDS_MAX, NAME_BYTES_MAX, Record, Reference, Stance,
+    Statement, TITLE_BYTES_MAX, cut, is_cve,
 };
 use crate::segment::Content;
 
@@ -28,7 +28,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, String> {
         if line.starts_with('[') {
             match heading(line) {
                 Some(record) => records.push(record),
-                None => report.problem(&format!("line {}", number + 1), "not an advisory's heading"),
+                None => {
+                    report.problem(&format!("line {}", number + 1), "not an advisory's heading")
+                }
             }
             continue;
         }
@@ -42,7 +44,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, String> {
             match release(body) {
                 Ok(affected) => record.affected.push(affected),
                 Err(Some(reason)) => report.skip(&reason),
-                Err(None) => report.problem(&format!("line {}", number + 1), "not a release's fixed version"),
+                Err(None) => {
+                    report.problem(&format!("line {}", number + 1), "not a release's fixed version")
+                }
             }
         }
         // NOTE lines and others are remarks for Debian's own people.
@@ -97,9 +101,16 @@ fn release(body: &str) -> Result<Affected, Option<String>> {
         "<no-dsa>" => (statement.ranges, statement.plan) = (all, FixPlan::NoAdvisory),
         "<postponed>" => (statement.ranges, statement.plan) = (all, FixPlan::Deferred),
         state if state.starts_with('<') => return Err(Some(format!("state {}", cut(state, 40)))),
-        fixed => statement.ranges = vec![vec![Event::Introduced("0".into()), Event::Fixed(fixed.to_owned())]],
+        fixed => {
+            statement.ranges =
+                vec![vec![Event::Introduced("0".into()), Event::Fixed(fixed.to_owned())]]
+        }
     }
-    Ok(Affected { namespace: Namespace::new(&format!("Debian:{number}")), name: name.to_owned(), statement })
+    Ok(Affected {
+        namespace: Namespace::new(&format!("Debian:{number}")),
+        name: name.to_owned(),
+        statement,
+    })
 }
 
 /// `30 Jun 2026` in seconds since 1970.

@@ -11,8 +11,8 @@ use serde::Deserialize;
 
 use super::{ImportReport, Parsed};
 use crate::record::{
-    Affected, DETAILS_BYTES_MAX, Event, FixPlan, ID_BYTES_MAX, NAME_BYTES_MAX, Record, Stance, Statement,
-    TITLE_BYTES_MAX, cut,
+    Affected, DETAILS_BYTES_MAX, Event, FixPlan, ID_BYTES_MAX, NAME_BYTES_MAX, Record, Stance,
+    Statement, TITLE_BYTES_MAX, cut,
 };
 use crate::segment::Content;
 
@@ -49,7 +49,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, String> {
                 report.skip("issue without a usable id");
                 continue;
             }
-            let record = records.entry(id.clone()).or_insert_with(|| Record { id, ..Record::default() });
+            let record =
+                records.entry(id.clone()).or_insert_with(|| Record { id, ..Record::default() });
             if let Some(text) = issue.description.filter(|_| record.details.is_empty()) {
                 record.details = cut(text.trim(), DETAILS_BYTES_MAX).to_owned();
             }
@@ -71,7 +72,12 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, String> {
     }
     let records = records.into_values().collect();
     // The JSON carries no date of its own.
-    Ok(Parsed { source: SOURCE.into(), data_date: None, content: Content::Records(records), report })
+    Ok(Parsed {
+        source: SOURCE.into(),
+        data_date: None,
+        content: Content::Records(records),
+        report,
+    })
 }
 
 fn state(release: Release) -> Option<Statement> {
@@ -83,7 +89,8 @@ fn state(release: Release) -> Option<Statement> {
         ..Statement::default()
     };
     match release.status.as_deref()? {
-        "resolved" => match release.fixed_version.filter(|v| v != "0" && v.len() <= NAME_BYTES_MAX) {
+        "resolved" => match release.fixed_version.filter(|v| v != "0" && v.len() <= NAME_BYTES_MAX)
+        {
             Some(fixed) => {
                 if newer_than_all(&fixed, release.repositories.unwrap_or_default().values()) {
                     statement.plan = FixPlan::NotYetAvailable;
@@ -129,7 +136,8 @@ mod tests {
     use super::*;
 
     fn check(release: &str, stance: Stance, plan: FixPlan, fixed: Option<&str>) {
-        let json = format!(r#"{{"openssl":{{"CVE-2023-5363":{{"releases":{{"bookworm":{release}}}}}}}}}"#);
+        let json =
+            format!(r#"{{"openssl":{{"CVE-2023-5363":{{"releases":{{"bookworm":{release}}}}}}}}}"#);
         let parsed = parse(json.as_bytes()).unwrap();
         let Content::Records(records) = parsed.content else { panic!() };
         let affected = &records[0].affected[0];
@@ -138,26 +146,58 @@ mod tests {
             Event::Fixed(v) => Some(v.as_str()),
             _ => None,
         });
-        assert_eq!((affected.statement.stance, affected.statement.plan, found), (stance, plan, fixed), "{release}");
+        assert_eq!(
+            (affected.statement.stance, affected.statement.plan, found),
+            (stance, plan, fixed),
+            "{release}"
+        );
     }
 
     #[test]
     fn states_keep_their_meaning() {
         use FixPlan::*;
         use Stance::*;
-        check(r#"{"status":"resolved","fixed_version":"3.0.11-1~deb12u2","urgency":"high"}"#, Ranges, Open, Some("3.0.11-1~deb12u2"));
-        check(r#"{"status":"resolved","fixed_version":"0","urgency":"unimportant"}"#, NotAffected, Open, None);
+        check(
+            r#"{"status":"resolved","fixed_version":"3.0.11-1~deb12u2","urgency":"high"}"#,
+            Ranges,
+            Open,
+            Some("3.0.11-1~deb12u2"),
+        );
+        check(
+            r#"{"status":"resolved","fixed_version":"0","urgency":"unimportant"}"#,
+            NotAffected,
+            Open,
+            None,
+        );
         check(r#"{"status":"open","urgency":"low"}"#, Ranges, Open, None);
-        check(r#"{"status":"open","urgency":"low","nodsa":"Minor issue","nodsa_reason":""}"#, Ranges, NoAdvisory, None);
-        check(r#"{"status":"open","urgency":"low","nodsa":"Minor issue","nodsa_reason":"ignored"}"#, Ranges, WillNotFix, None);
-        check(r#"{"status":"open","urgency":"low","nodsa":"Minor","nodsa_reason":"postponed"}"#, Ranges, Deferred, None);
+        check(
+            r#"{"status":"open","urgency":"low","nodsa":"Minor issue","nodsa_reason":""}"#,
+            Ranges,
+            NoAdvisory,
+            None,
+        );
+        check(
+            r#"{"status":"open","urgency":"low","nodsa":"Minor issue","nodsa_reason":"ignored"}"#,
+            Ranges,
+            WillNotFix,
+            None,
+        );
+        check(
+            r#"{"status":"open","urgency":"low","nodsa":"Minor","nodsa_reason":"postponed"}"#,
+            Ranges,
+            Deferred,
+            None,
+        );
         check(r#"{"status":"open","urgency":"end-of-life"}"#, Ranges, EndOfLife, None);
         check(r#"{"status":"undetermined","urgency":"not yet assigned"}"#, Undecided, Open, None);
     }
 
     #[test]
     fn unknown_releases_are_counted() {
-        let parsed = parse(br#"{"a":{"CVE-2023-5363":{"releases":{"etch":{"status":"open","urgency":"low"}}}}}"#).unwrap();
+        let parsed = parse(
+            br#"{"a":{"CVE-2023-5363":{"releases":{"etch":{"status":"open","urgency":"low"}}}}}"#,
+        )
+        .unwrap();
         assert_eq!(parsed.report.skipped.values().sum::<u64>(), 1);
     }
 }

@@ -36,14 +36,22 @@ impl Format {
         let first = bytes.iter().find(|b| !b.is_ascii_whitespace())?;
         match first {
             b'{' if has("\"catalogVersion\"") && has("\"vulnerabilities\"") => Some(Self::Kev),
-            b'{' if has("\"packages\"") && has("\"reponame\"") && has("\"distroversion\"") => Some(Self::AlpineSecdb),
-            b'{' if contains(head, b"\"releases\"") && contains(head, b"\"status\"") && contains(head, b"\"urgency\"") => {
+            b'{' if has("\"packages\"") && has("\"reponame\"") && has("\"distroversion\"") => {
+                Some(Self::AlpineSecdb)
+            }
+            b'{' if contains(head, b"\"releases\"")
+                && contains(head, b"\"status\"")
+                && contains(head, b"\"urgency\"") =>
+            {
                 Some(Self::DebianTracker)
             }
-            b'{' if bytes.len() <= PROBE_BYTES_MAX && has("\"id\"") && osv::is_record(bytes) => Some(Self::OsvRecord),
+            b'{' if bytes.len() <= PROBE_BYTES_MAX && has("\"id\"") && osv::is_record(bytes) => {
+                Some(Self::OsvRecord)
+            }
             b'[' => {
                 let line = head.split(|b| *b == b'\n').next()?;
-                let advisory = [" DSA-", " DLA-", " DTSA-"].iter().any(|mark| contains(line, mark.as_bytes()));
+                let advisory =
+                    [" DSA-", " DLA-", " DTSA-"].iter().any(|mark| contains(line, mark.as_bytes()));
                 (advisory && line.contains(&b']')).then_some(Self::DebianList)
             }
             b'#' if head.starts_with(b"#model_version") => Some(Self::Epss),
@@ -71,10 +79,16 @@ mod tests {
         check(r#"{"id":"A","modified":"x","affected":[]}"#, Some(Format::OsvRecord));
         check(r#"{"id":"A","modified":"x"}"#, None);
         check(r#"{"id":"A","modified":"x","affected":["#, None);
-        check(r#"{"a":{"CVE-1":{"releases":{"sid":{"status":"open","urgency":"low"}}}}}"#, Some(Format::DebianTracker));
+        check(
+            r#"{"a":{"CVE-1":{"releases":{"sid":{"status":"open","urgency":"low"}}}}}"#,
+            Some(Format::DebianTracker),
+        );
         check("[30 Jun 2026] DSA-6374-1 nginx - security update\n", Some(Format::DebianList));
         check("[1]", None);
-        check(r#"{"reponame":"main","packages":[],"distroversion":"v3.18"}"#, Some(Format::AlpineSecdb));
+        check(
+            r#"{"reponame":"main","packages":[],"distroversion":"v3.18"}"#,
+            Some(Format::AlpineSecdb),
+        );
         check(r#"{"catalogVersion":"1","vulnerabilities":[]}"#, Some(Format::Kev));
         check("#model_version:v1,score_date:2026-01-01\ncve,epss,percentile\n", Some(Format::Epss));
         check("version,codename,series,created,release,eol\n", Some(Format::EndOfLife));

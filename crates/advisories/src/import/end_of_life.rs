@@ -11,7 +11,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, String> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes);
     let heading = reader.headers().map_err(|e| e.to_string())?.clone();
     let column = |name: &str| heading.iter().position(|h| h == name);
-    let (Some(version), Some(series), Some(eol)) = (column("version"), column("series"), column("eol")) else {
+    let (Some(version), Some(series), Some(eol)) =
+        (column("version"), column("series"), column("eol"))
+    else {
         return Err("the columns version, series and eol are not all there".to_owned());
     };
     // Debian's LTS is free, Ubuntu's ESM is not.
@@ -27,7 +29,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, String> {
     let mut ends = Vec::new();
     for row in &rows {
         let release = row.get(version).unwrap_or("").trim_end_matches(" LTS");
-        let date = lts.and_then(|at| row.get(at)).filter(|d| !d.is_empty()).or_else(|| row.get(eol)).unwrap_or("");
+        let date = lts
+            .and_then(|at| row.get(at))
+            .filter(|d| !d.is_empty())
+            .or_else(|| row.get(eol))
+            .unwrap_or("");
         if release.is_empty() || date.is_empty() || release.len() > ID_BYTES_MAX {
             report.skip("release without a number or an end");
         } else {
@@ -38,7 +44,12 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, String> {
             });
         }
     }
-    Ok(Parsed { source: format!("eol/{id}"), data_date: None, content: Content::EndOfLife(ends), report })
+    Ok(Parsed {
+        source: format!("eol/{id}"),
+        data_date: None,
+        content: Content::EndOfLife(ends),
+        report,
+    })
 }
 
 #[cfg(test)]
@@ -53,7 +64,10 @@ mod tests {
             ,Sid,sid,1993-08-16\n";
         let parsed = parse(table.as_bytes()).unwrap();
         let Content::EndOfLife(ends) = parsed.content else { panic!() };
-        assert_eq!(ends.iter().map(|e| e.date.as_str()).collect::<Vec<_>>(), ["1997-06-05", "2026-08-31"]);
+        assert_eq!(
+            ends.iter().map(|e| e.date.as_str()).collect::<Vec<_>>(),
+            ["1997-06-05", "2026-08-31"]
+        );
         assert_eq!(parsed.source, "eol/debian");
         assert_eq!(parsed.report.skipped.values().sum::<u64>(), 1);
     }

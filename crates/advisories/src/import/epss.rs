@@ -7,7 +7,9 @@ use crate::segment::{Content, Score};
 pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, String> {
     let mut report = ImportReport::default();
     let (comment, table) = match bytes.strip_prefix(b"#") {
-        Some(rest) => rest.split_at(rest.iter().position(|b| *b == b'\n').map_or(rest.len(), |at| at + 1)),
+        Some(rest) => {
+            rest.split_at(rest.iter().position(|b| *b == b'\n').map_or(rest.len(), |at| at + 1))
+        }
         None => (&b""[..], bytes),
     };
     let comment = String::from_utf8_lossy(comment);
@@ -24,8 +26,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, String> {
             Ok(false) => break,
             Ok(true) => {
                 let number = |at: usize| row.get(at)?.trim().parse::<f64>().ok();
-                let score =
-                    row.get(0).zip(number(1)).zip(number(2)).and_then(|((cve, p), q)| Score::new(cve.trim(), p, q));
+                let score = row
+                    .get(0)
+                    .zip(number(1))
+                    .zip(number(2))
+                    .and_then(|((cve, p), q)| Score::new(cve.trim(), p, q));
                 match score {
                     Some(score) => scores.push(score),
                     None => report.skip("row that is no score of a CVE"),
@@ -51,13 +56,20 @@ mod tests {
             let Content::Scores(scores) = parsed.content else { panic!() };
             (scores.len(), parsed.data_date, parsed.report.skipped.values().sum())
         });
-        assert_eq!(found, expected.map(|(n, day, skipped)| (n, day.and_then(seconds), skipped)), "{text}");
+        assert_eq!(
+            found,
+            expected.map(|(n, day, skipped)| (n, day.and_then(seconds), skipped)),
+            "{text}"
+        );
     }
 
     #[test]
     fn the_day_is_in_the_comment() {
         let rows = "cve,epss,percentile\nCVE-1999-0001,0.00383,0.73075\n";
-        check(&format!("#model_version:v1,score_date:2025-02-20T00:00:00+0000\n{rows}"), Ok((1, Some("2025-02-20"), 0)));
+        check(
+            &format!("#model_version:v1,score_date:2025-02-20T00:00:00+0000\n{rows}"),
+            Ok((1, Some("2025-02-20"), 0)),
+        );
         check(&format!("#model_version:v1\n{rows}"), Ok((1, None, 0)));
         check(&format!("{rows}CVE-2000-1234,x,1\nGHSA,0.1\n"), Ok((1, None, 2)));
         check("#a\ninvalid,header,format\nCVE-1999-0001,0.1,0.1\n", Err(()));

@@ -25,7 +25,8 @@ struct Entry {
 }
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, String> {
-    let catalogue: Catalogue = serde_json::from_slice(bytes).map_err(|e| format!("not the catalogue's JSON: {e}"))?;
+    let catalogue: Catalogue =
+        serde_json::from_slice(bytes).map_err(|e| format!("not the catalogue's JSON: {e}"))?;
     let mut report = ImportReport::default();
     let mut entries = Vec::with_capacity(catalogue.vulnerabilities.len());
     for entry in catalogue.vulnerabilities {
@@ -36,9 +37,15 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, String> {
         }
         let exploited = Exploited {
             date_added: cut(&entry.date_added.unwrap_or_default(), ID_BYTES_MAX).to_owned(),
-            due_date: entry.due_date.filter(|d| !d.is_empty()).map(|d| cut(&d, ID_BYTES_MAX).to_owned()),
-            ransomware: entry.known_ransomware_campaign_use.is_some_and(|w| w.eq_ignore_ascii_case("known")),
-            name: cut(entry.vulnerability_name.unwrap_or_default().trim(), TITLE_BYTES_MAX).to_owned(),
+            due_date: entry
+                .due_date
+                .filter(|d| !d.is_empty())
+                .map(|d| cut(&d, ID_BYTES_MAX).to_owned()),
+            ransomware: entry
+                .known_ransomware_campaign_use
+                .is_some_and(|w| w.eq_ignore_ascii_case("known")),
+            name: cut(entry.vulnerability_name.unwrap_or_default().trim(), TITLE_BYTES_MAX)
+                .to_owned(),
         };
         entries.push((cve.to_owned(), exploited));
     }

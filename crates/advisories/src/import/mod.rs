@@ -79,7 +79,11 @@ impl ImportReport {
             *self.skipped.entry(reason).or_default() += count;
         }
         for problem in other.problems {
-            if self.problems.len() < PROBLEMS_MAX { self.problems.push(problem) } else { self.skip("further problems") }
+            if self.problems.len() < PROBLEMS_MAX {
+                self.problems.push(problem)
+            } else {
+                self.skip("further problems")
+            }
         }
     }
 }
@@ -120,7 +124,9 @@ impl Import {
             return None;
         };
         match format {
-            Format::OsvRecord if bytes.len() > OSV_RECORD_BYTES_MAX => self.files.problem(file, "record too large"),
+            Format::OsvRecord if bytes.len() > OSV_RECORD_BYTES_MAX => {
+                self.files.problem(file, "record too large")
+            }
             Format::OsvRecord => match osv::parse(bytes, &mut self.loose_report) {
                 Ok(record) => self.loose.push(record),
                 Err(reason) => self.loose_report.problem(file, reason),
@@ -171,7 +177,7 @@ impl Import {
     pub fn finish(mut self, index: &Index, imported_at: i64) -> (Vec<Imported>, ImportReport) {
         let mut out = Vec::new();
         self.finish_exports();
-        if let Some((data_date, content, report)) = self.alpine.finish(index, imported_at) {
+        if let Some((data_date, content, report)) = self.alpine.finish(index) {
             self.complete.insert(report.source.clone(), (data_date, content, report));
         }
         let replaced: BTreeSet<String> = self.complete.keys().cloned().collect();
@@ -179,7 +185,11 @@ impl Import {
             let family = match &content {
                 Content::Records(records) => {
                     count(records, &mut report);
-                    records.iter().flat_map(|r| r.affected.first()).next().map(|a| a.namespace.family().to_owned())
+                    records
+                        .iter()
+                        .flat_map(|r| r.affected.first())
+                        .next()
+                        .map(|a| a.namespace.family().to_owned())
                 }
                 Content::Scores(list) => {
                     report.records = list.len() as u64;
@@ -195,8 +205,14 @@ impl Import {
                 }
             };
             report.source.clone_from(&source);
-            let draft =
-                Draft { source, family: family.unwrap_or_default(), role: Role::Base, data_date, imported_at, content };
+            let draft = Draft {
+                source,
+                family: family.unwrap_or_default(),
+                role: Role::Base,
+                data_date,
+                imported_at,
+                content,
+            };
             out.push(Imported { draft, report });
         }
         out.extend(finish_loose(self.loose, self.loose_report, index, &replaced, imported_at));
@@ -214,9 +230,14 @@ impl Import {
                     continue;
                 }
                 let source = format!("osv/{family}");
-                let entry = joined.entry(source.clone()).or_insert_with(|| (Vec::new(), ImportReport::new(source)));
+                let entry = joined
+                    .entry(source.clone())
+                    .or_insert_with(|| (Vec::new(), ImportReport::new(source)));
                 entry.0.extend(records);
-                entry.1.skip_many("statement about another ecosystem, which has its own export", foreign);
+                entry.1.skip_many(
+                    "statement about another ecosystem, which has its own export",
+                    foreign,
+                );
                 if let Some(report) = report.take() {
                     entry.1.absorb(report);
                 }
@@ -267,9 +288,13 @@ fn finish_loose(
     // still replace what was said there before.
     for record in &loose {
         for (source, known) in index.records_of(&record.id) {
-            let speaks = record.affected.iter().any(|a| format!("osv/{}", a.namespace.family()) == source);
+            let speaks =
+                record.affected.iter().any(|a| format!("osv/{}", a.namespace.family()) == source);
             if known.id == record.id && source.starts_with("osv/") && !speaks {
-                sources.entry(source).or_default().push(Record { affected: Vec::new(), ..record.clone() });
+                sources
+                    .entry(source)
+                    .or_default()
+                    .push(Record { affected: Vec::new(), ..record.clone() });
             }
         }
     }
@@ -289,7 +314,8 @@ fn finish_loose(
         // Loose records always win over the base; among deltas the last import
         // does, unless a new base arrived in the same import.
         let mut all: BTreeMap<String, Record> = BTreeMap::new();
-        let known = index.sources().iter().find(|s| s.name == source && !replaced.contains(&s.name));
+        let known =
+            index.sources().iter().find(|s| s.name == source && !replaced.contains(&s.name));
         if let Some(delta) = known.and_then(|s| s.delta.as_ref()) {
             all.extend(delta.export().into_iter().map(|r| (r.id.clone(), r)));
         }

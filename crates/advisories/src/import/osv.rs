@@ -14,15 +14,27 @@ use serde_json::Value;
 use super::{ImportReport, seconds};
 use crate::range::{Placed, place};
 use crate::record::{
-    AFFECTED_MAX, Affected, DETAILS_BYTES_MAX, EVENTS_MAX, Event, ID_BYTES_MAX, IDS_MAX, LINK_BYTES_MAX,
-    NAME_BYTES_MAX, REFERENCES_MAX, Record, Reference, Stance, Statement, TITLE_BYTES_MAX, VECTORS_MAX,
-    VERSIONS_MAX, cut, is_cve,
+    AFFECTED_MAX, Affected, DETAILS_BYTES_MAX, EVENTS_MAX, Event, ID_BYTES_MAX, IDS_MAX,
+    LINK_BYTES_MAX, NAME_BYTES_MAX, REFERENCES_MAX, Record, Reference, Stance, Statement,
+    TITLE_BYTES_MAX, VECTORS_MAX, VERSIONS_MAX, cut, is_cve,
 };
 
 /// Ids of errata: each closes several defects, and is a name for none of them.
 const ERRATA: [&str; 14] = [
-    "DSA-", "DLA-", "DTSA-", "USN-", "ALSA-", "ALBA-", "ALEA-", "RHSA-", "RHBA-", "RLSA-", "ELSA-", "SUSE-",
-    "openSUSE-", "MGASA-",
+    "DSA-",
+    "DLA-",
+    "DTSA-",
+    "USN-",
+    "ALSA-",
+    "ALBA-",
+    "ALEA-",
+    "RHSA-",
+    "RHBA-",
+    "RLSA-",
+    "ELSA-",
+    "SUSE-",
+    "openSUSE-",
+    "MGASA-",
 ];
 
 #[derive(Deserialize)]
@@ -159,16 +171,20 @@ fn name_defects(record: &mut Record, raw: &OsvRecord) {
     let usable = |id: &&String| !id.is_empty() && id.len() <= ID_BYTES_MAX && **id != raw.id;
     let set = |ids: BTreeSet<String>| ids.into_iter().take(IDS_MAX).collect::<Vec<_>>();
     if ERRATA.iter().any(|prefix| raw.id.starts_with(prefix)) {
-        let cves = aliases.iter().chain(upstream).chain(related).filter(usable).filter(|id| is_cve(id));
+        let cves =
+            aliases.iter().chain(upstream).chain(related).filter(usable).filter(|id| is_cve(id));
         record.covers = set(cves.cloned().collect());
         return;
     }
     let mut names: BTreeSet<String> = aliases.iter().filter(usable).cloned().collect();
     if !names.iter().any(|id| is_cve(id)) && !is_cve(&raw.id) {
         // UBUNTU-CVE-2024-1 says in its own id which CVE it is about.
-        let own = raw.id.find("-CVE-").map(|at| raw.id[at + 1..].to_owned()).filter(|id| is_cve(id));
-        let cves: BTreeSet<String> =
-            own.map_or_else(|| upstream.iter().filter(|id| is_cve(id)).cloned().collect(), |id| [id].into());
+        let own =
+            raw.id.find("-CVE-").map(|at| raw.id[at + 1..].to_owned()).filter(|id| is_cve(id));
+        let cves: BTreeSet<String> = own.map_or_else(
+            || upstream.iter().filter(|id| is_cve(id)).cloned().collect(),
+            |id| [id].into(),
+        );
         if cves.len() > 1 {
             record.covers = set(cves);
         } else {
@@ -179,11 +195,15 @@ fn name_defects(record: &mut Record, raw: &OsvRecord) {
 }
 
 fn read_affected(raw: OsvAffected, report: &mut ImportReport) -> Option<Affected> {
-    let Some(package) = raw.package.filter(|p| !p.ecosystem.is_empty() && !p.name.is_empty()) else {
+    let Some(package) = raw.package.filter(|p| !p.ecosystem.is_empty() && !p.name.is_empty())
+    else {
         report.skip("affected entry that names no package (only a git repository, say)");
         return None;
     };
-    if package.name.len() > NAME_BYTES_MAX || package.ecosystem.len() > NAME_BYTES_MAX || package.name.contains('\0') {
+    if package.name.len() > NAME_BYTES_MAX
+        || package.ecosystem.len() > NAME_BYTES_MAX
+        || package.name.contains('\0')
+    {
         report.skip("affected entry whose package name is too long or not printable");
         return None;
     }
@@ -221,8 +241,12 @@ fn read_affected(raw: OsvAffected, report: &mut ImportReport) -> Option<Affected
         }
         statement.ranges.push(events);
     }
-    let versions: BTreeSet<String> =
-        raw.versions.unwrap_or_default().into_iter().filter(|v| v.len() <= NAME_BYTES_MAX).collect();
+    let versions: BTreeSet<String> = raw
+        .versions
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|v| v.len() <= NAME_BYTES_MAX)
+        .collect();
     statement.versions = outside_ranges(&namespace, &statement, versions);
     if statement.ranges.is_empty() && statement.versions.is_empty() {
         statement.stance = Stance::Undecided;
@@ -241,12 +265,22 @@ fn read_affected(raw: OsvAffected, report: &mut ImportReport) -> Option<Affected
 
 /// The single versions that the ranges do not already hold: exports list every
 /// release of a package again and again, most of their bytes.
-fn outside_ranges(namespace: &Namespace, statement: &Statement, versions: BTreeSet<String>) -> Vec<String> {
+fn outside_ranges(
+    namespace: &Namespace,
+    statement: &Statement,
+    versions: BTreeSet<String>,
+) -> Vec<String> {
     let scheme = VersionScheme::for_ecosystem(namespace.as_str());
     let covered = |version: &str| {
-        scheme.is_some_and(|scheme| matches!(place(scheme, statement, version), Placed::Inside { .. }))
+        scheme.is_some_and(|scheme| {
+            matches!(place(scheme, statement, version), Placed::Inside { .. })
+        })
     };
-    versions.into_iter().filter(|v| statement.ranges.is_empty() || !covered(v)).take(VERSIONS_MAX).collect()
+    versions
+        .into_iter()
+        .filter(|v| statement.ranges.is_empty() || !covered(v))
+        .take(VERSIONS_MAX)
+        .collect()
 }
 
 /// CVSS vectors, and the word of a distribution (Ubuntu writes its priority as
@@ -273,7 +307,12 @@ fn word(value: Option<&Value>, key: &str) -> Option<String> {
 
 /// On one line, without control characters.
 fn line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().filter(|c| !c.is_control()).collect()
+    text.split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+        .chars()
+        .filter(|c| !c.is_control())
+        .collect()
 }
 
 /// Share of an export's records that must name a family for the export to be
@@ -283,17 +322,24 @@ const OWN_SHARE: f64 = 0.95;
 /// Divides records by family. A complete export of one ecosystem also holds
 /// what its records say about others; that part is left to the others' own
 /// exports, which are complete.
-pub(super) fn by_family(records: Vec<Record>, complete: bool) -> BTreeMap<String, (Vec<Record>, u64)> {
+pub(super) fn by_family(
+    records: Vec<Record>,
+    complete: bool,
+) -> BTreeMap<String, (Vec<Record>, u64)> {
     let mut naming: BTreeMap<String, usize> = BTreeMap::new();
     let mut speaking = 0usize;
     for record in &records {
-        let families: BTreeSet<&str> = record.affected.iter().map(|a| a.namespace.family()).collect();
+        let families: BTreeSet<&str> =
+            record.affected.iter().map(|a| a.namespace.family()).collect();
         speaking += usize::from(!families.is_empty());
         for family in families {
             *naming.entry(family.to_owned()).or_default() += 1;
         }
     }
-    let most = naming.iter().max_by_key(|(_, count)| **count).map(|(family, count)| (family.clone(), *count));
+    let most = naming
+        .iter()
+        .max_by_key(|(_, count)| **count)
+        .map(|(family, count)| (family.clone(), *count));
     let own = most.filter(|(_, count)| complete && *count as f64 >= speaking as f64 * OWN_SHARE);
 
     let mut out: BTreeMap<String, (Vec<Record>, u64)> = BTreeMap::new();
@@ -312,11 +358,7 @@ pub(super) fn by_family(records: Vec<Record>, complete: bool) -> BTreeMap<String
                 Some((own, _)) if *own != family => {
                     out.entry(own.clone()).or_default().1 += affected.len() as u64;
                 }
-                _ => out
-                    .entry(family)
-                    .or_default()
-                    .0
-                    .push(Record { affected, ..record.clone() }),
+                _ => out.entry(family).or_default().0.push(Record { affected, ..record.clone() }),
             }
         }
     }
@@ -329,11 +371,14 @@ mod tests {
 
     fn check(json: &str, id: &str, aliases: &[&str], covers: &[&str]) {
         let record = parse(json.as_bytes(), &mut ImportReport::default()).unwrap();
-        assert_eq!((record.id.as_str(), record.aliases, record.covers), (
-            id,
-            aliases.iter().map(|s| s.to_string()).collect(),
-            covers.iter().map(|s| s.to_string()).collect()
-        ));
+        assert_eq!(
+            (record.id.as_str(), record.aliases, record.covers),
+            (
+                id,
+                aliases.iter().map(|s| s.to_string()).collect(),
+                covers.iter().map(|s| s.to_string()).collect()
+            )
+        );
     }
 
     #[test]
@@ -345,8 +390,18 @@ mod tests {
             &[],
             &["CVE-2020-1234", "CVE-2020-1235"],
         );
-        check(r#"{"id":"ALSA-1","related":["CVE-2020-1234","X"]}"#, "ALSA-1", &[], &["CVE-2020-1234"]);
-        check(r#"{"id":"UBUNTU-CVE-2020-1234","upstream":["CVE-2020-1234"]}"#, "UBUNTU-CVE-2020-1234", &["CVE-2020-1234"], &[]);
+        check(
+            r#"{"id":"ALSA-1","related":["CVE-2020-1234","X"]}"#,
+            "ALSA-1",
+            &[],
+            &["CVE-2020-1234"],
+        );
+        check(
+            r#"{"id":"UBUNTU-CVE-2020-1234","upstream":["CVE-2020-1234"]}"#,
+            "UBUNTU-CVE-2020-1234",
+            &["CVE-2020-1234"],
+            &[],
+        );
         check(r#"{"id":"GHSA-1","related":["CVE-2020-1234"],"aliases":null}"#, "GHSA-1", &[], &[]);
     }
 
@@ -370,7 +425,11 @@ mod tests {
             id: id.into(),
             affected: ecosystems
                 .iter()
-                .map(|e| Affected { namespace: Namespace::new(e), name: "x".into(), statement: Statement::default() })
+                .map(|e| Affected {
+                    namespace: Namespace::new(e),
+                    name: "x".into(),
+                    statement: Statement::default(),
+                })
                 .collect(),
             ..Record::default()
         };

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Content, Draft, Entry, FORMAT, MAGIC, Role, SECTIONS, Section, SegmentMeta, StoredRecord, TEXT_BLOCK_BYTES, Text,
-    key_table, scores,
+    Content, Draft, Entry, FORMAT, Form, MAGIC, Role, SECTIONS, Section, SegmentMeta, StoredRecord,
+    TEXT_BLOCK_BYTES, Text, key_table, scores,
 };
 use crate::finding_id::FindingId;
 use crate::names::normalise;
@@ -78,7 +78,8 @@ pub fn compile(draft: Draft) -> Result<Vec<u8>, CompileError> {
         }
         Content::EndOfLife(list) => {
             meta.records = list.len() as u64;
-            sections[Section::EndOfLife as usize] = postcard::to_stdvec(&list).map_err(encode_error)?;
+            sections[Section::EndOfLife as usize] =
+                postcard::to_stdvec(&list).map_err(encode_error)?;
         }
     }
     if sections.iter().map(Vec::len).sum::<usize>() > u32::MAX as usize {
@@ -154,7 +155,10 @@ fn write_records(
             let mut key = affected.namespace.as_str().as_bytes().to_vec();
             key.push(0);
             key.extend_from_slice(name.as_bytes());
-            names.entry(key).or_default().push(Entry { record: number, statement: affected.statement });
+            names
+                .entry(key)
+                .or_default()
+                .push(Entry { record: number, form: Form::of(affected.statement) });
             namespaces.insert(affected.namespace.as_str().to_owned());
             record_names.insert(name);
         }
@@ -170,13 +174,15 @@ fn write_records(
             fallback_rating: record.fallback_rating,
             names: record_names.into_iter().collect(),
         };
-        let text = Text { title: record.title, details: record.details, references: record.references };
+        let text =
+            Text { title: record.title, details: record.details, references: record.references };
         let (block, place) = texts.push(&text).map_err(encode_error)?;
         let at = sections[Section::Records as usize].len() as u32;
         for field in [at, block, place] {
             sections[Section::RecordRows as usize].extend(field.to_le_bytes());
         }
-        sections[Section::Records as usize].extend(postcard::to_stdvec(&stored).map_err(encode_error)?);
+        sections[Section::Records as usize]
+            .extend(postcard::to_stdvec(&stored).map_err(encode_error)?);
     }
     meta.namespaces = namespaces.into_iter().collect();
 
@@ -205,7 +211,8 @@ fn write_records(
         sections[Section::Findings as usize].extend(record.to_le_bytes());
     }
     let compress_error = |source| CompileError::Compress { source_id: source_id.clone(), source };
-    (sections[Section::TextRows as usize], sections[Section::Texts as usize]) = texts.finish(compress_error)?;
+    (sections[Section::TextRows as usize], sections[Section::Texts as usize]) =
+        texts.finish(compress_error)?;
     Ok(())
 }
 
@@ -222,7 +229,8 @@ impl TextBlocks {
     /// Gives the block and the offset inside it.
     fn push(&mut self, text: &Text) -> Result<(u32, u32), postcard::Error> {
         let bytes = postcard::to_stdvec(text)?;
-        let full = self.blocks.last().is_none_or(|block| block.len() + bytes.len() > TEXT_BLOCK_BYTES);
+        let full =
+            self.blocks.last().is_none_or(|block| block.len() + bytes.len() > TEXT_BLOCK_BYTES);
         if let (false, Some((known, at))) = (full, &self.last)
             && *known == bytes
         {

@@ -109,7 +109,12 @@ impl<'a> KeyTable<'a> {
 
     fn block(&self, number: usize) -> Block<'a> {
         let start = u32_at(self.offsets, number).map_or(usize::MAX, |o| o as usize);
-        Block { rest: self.data.get(start..).unwrap_or(&[]), left: BLOCK_KEYS, key: Vec::new(), end: self.end_of(number) }
+        Block {
+            rest: self.data.get(start..).unwrap_or(&[]),
+            left: BLOCK_KEYS,
+            key: Vec::new(),
+            end: self.end_of(number),
+        }
     }
 
     /// Bytes behind the block's start that belong to it.

@@ -20,7 +20,7 @@ pub use scores::Score;
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::{Record, Reference, Statement};
+use crate::record::{Event, Record, Reference, Stance, Statement};
 
 /// First bytes of every segment.
 const MAGIC: [u8; 8] = *b"LZADVSEG";
@@ -29,7 +29,7 @@ const FORMAT: u32 = 1;
 /// Bytes of the closing SHA-256.
 const SEAL_BYTES: usize = 32;
 /// Uncompressed size at which a block of texts is closed.
-const TEXT_BLOCK_BYTES: usize = 64 << 10;
+const TEXT_BLOCK_BYTES: usize = 256 << 10;
 /// Most uncompressed bytes of one block: the limit when reading foreign ones.
 const TEXT_BLOCK_BYTES_MAX: usize = 8 << 20;
 
@@ -201,7 +201,63 @@ pub struct Text {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Entry {
     record: u32,
-    statement: Statement,
+    form: Form,
+}
+
+/// A statement as stored: nearly all of a distribution's are one version long.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum Form {
+    /// Every version below this one; the number is a place in [`CHANNELS`].
+    Fixed(u8, String),
+    /// Never affected.
+    Never(u8),
+    /// Anything else.
+    Full(Box<Statement>),
+}
+
+/// Parts of distributions that statements name by a number.
+const CHANNELS: [Option<&str>; 3] = [None, Some("main"), Some("community")];
+
+impl Form {
+    fn of(statement: Statement) -> Self {
+        let channel = CHANNELS.iter().position(|c| *c == statement.channel.as_deref());
+        let Some(channel) = channel.and_then(|c| u8::try_from(c).ok()) else {
+            return Self::Full(statement.into());
+        };
+        let short = match statement.ranges.as_slice() {
+            [range] => match range.as_slice() {
+                [Event::Introduced(zero), Event::Fixed(fixed)] if zero == "0" => {
+                    Some(Self::Fixed(channel, fixed.clone()))
+                }
+                _ => None,
+            },
+            [] if statement.stance == Stance::NotAffected => Some(Self::Never(channel)),
+            _ => None,
+        };
+        match short {
+            // Only if nothing else was said.
+            Some(short) if short.clone().statement() == statement => short,
+            _ => Self::Full(statement.into()),
+        }
+    }
+
+    fn statement(self) -> Statement {
+        let named =
+            |channel: u8| CHANNELS.get(usize::from(channel)).copied().flatten().map(str::to_owned);
+        match self {
+            Self::Fixed(channel, fixed) => Statement {
+                ranges: vec![vec![Event::Introduced("0".into()), Event::Fixed(fixed)]],
+                channel: named(channel),
+                ..Statement::default()
+            },
+            Self::Never(channel) => Statement {
+                stance: Stance::NotAffected,
+                channel: named(channel),
+                ..Statement::default()
+            },
+            Self::Full(statement) => *statement,
+        }
+    }
 }
 
 #[cfg(test)]

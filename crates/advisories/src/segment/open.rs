@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 use super::key_table::{KeyTable, take_varint, u32_at};
 use super::scores::{self, Score};
 use super::{
-    EndOfLife, Entry, Exploited, FORMAT, MAGIC, SEAL_BYTES, SECTIONS, Section, SegmentMeta, StoredRecord,
-    TEXT_BLOCK_BYTES_MAX, Text,
+    EndOfLife, Entry, Exploited, FORMAT, MAGIC, SEAL_BYTES, SECTIONS, Section, SegmentMeta,
+    StoredRecord, TEXT_BLOCK_BYTES_MAX, Text,
 };
 use crate::finding_id::FindingId;
 use crate::record::{Affected, Record, Statement, cve_number};
@@ -28,7 +28,9 @@ pub enum SegmentError {
     #[error("not an advisory segment (wrong first bytes)")]
     NotASegment,
     /// Written by another release of the product.
-    #[error("advisory segment of format {0}, this program reads format {FORMAT}; import the feed again")]
+    #[error(
+        "advisory segment of format {0}, this program reads format {FORMAT}; import the feed again"
+    )]
     Format(u32),
     /// Shorter than its own table says, or a table is malformed.
     #[error("advisory segment is damaged: {0}; import the feed again")]
@@ -47,7 +49,10 @@ pub struct Segment {
 
 impl fmt::Debug for Segment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Segment").field("source", &self.meta.source).field("role", &self.meta.role).finish()
+        f.debug_struct("Segment")
+            .field("source", &self.meta.source)
+            .field("role", &self.meta.role)
+            .finish()
     }
 }
 
@@ -139,13 +144,18 @@ impl Segment {
         let mut key = namespace.as_str().as_bytes().to_vec();
         key.push(0);
         key.extend_from_slice(lookup_name.as_bytes());
-        self.table(Section::Names).and_then(|t| t.find(&key)).map(|at| self.statements_at(at)).unwrap_or_default()
+        self.table(Section::Names)
+            .and_then(|t| t.find(&key))
+            .map(|at| self.statements_at(at))
+            .unwrap_or_default()
     }
 
     fn statements_at(&self, at: u64) -> Vec<(u32, Statement)> {
-        let entries = usize::try_from(at).ok().and_then(|at| self.section(Section::Entries).get(at..));
-        let entries: Vec<Entry> = entries.and_then(|bytes| postcard::from_bytes(bytes).ok()).unwrap_or_default();
-        entries.into_iter().map(|entry| (entry.record, entry.statement)).collect()
+        let entries =
+            usize::try_from(at).ok().and_then(|at| self.section(Section::Entries).get(at..));
+        let entries: Vec<Entry> =
+            entries.and_then(|bytes| postcard::from_bytes(bytes).ok()).unwrap_or_default();
+        entries.into_iter().map(|entry| (entry.record, entry.form.statement())).collect()
     }
 
     /// Every package that has statements, by namespace and lookup name, in
@@ -162,7 +172,9 @@ impl Segment {
     /// case.
     pub fn records_of(&self, id: &str) -> Vec<u32> {
         let key = id.to_ascii_uppercase();
-        let Some(at) = self.table(Section::Ids).and_then(|t| t.find(key.as_bytes())) else { return Vec::new() };
+        let Some(at) = self.table(Section::Ids).and_then(|t| t.find(key.as_bytes())) else {
+            return Vec::new();
+        };
         let at = usize::try_from(at).unwrap_or(usize::MAX);
         let Some(mut rest) = self.section(Section::IdPostings).get(at..) else { return Vec::new() };
         let count = take_varint(&mut rest).unwrap_or(0).min(POSTINGS_MAX);
@@ -180,7 +192,11 @@ impl Segment {
         let (mut low, mut high) = (0, count);
         while low < high {
             let middle = low + (high - low) / 2;
-            if row(middle).is_some_and(|(finding, _)| finding < id.0) { low = middle + 1 } else { high = middle }
+            if row(middle).is_some_and(|(finding, _)| finding < id.0) {
+                low = middle + 1
+            } else {
+                high = middle
+            }
         }
         (low..count)
             .map_while(|n| row(n).filter(|(finding, _)| *finding == id.0))
@@ -225,7 +241,8 @@ impl Segment {
             let Some(stored) = self.record(number) else { continue };
             let rows = self.section(Section::RecordRows);
             let row = number as usize * 3;
-            let (wanted, place) = (u32_at(rows, row + 1).unwrap_or(0), u32_at(rows, row + 2).unwrap_or(0));
+            let (wanted, place) =
+                (u32_at(rows, row + 1).unwrap_or(0), u32_at(rows, row + 2).unwrap_or(0));
             if block.as_ref().is_none_or(|(open, _)| *open != wanted) {
                 block = Some((wanted, self.text_block(wanted).unwrap_or_default()));
             }

@@ -5,24 +5,41 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::record::{Affected, Event};
+use crate::record::{Affected, Event, FixPlan};
 
 fn record(number: u32) -> Record {
+    let fixed = Statement {
+        ranges: vec![vec![Event::Introduced("0".into()), Event::Fixed(number.to_string())]],
+        ..Statement::default()
+    };
     Record {
         id: format!("X-{number}"),
         aliases: vec![format!("CVE-2020-{}", 1000 + number)],
         title: format!("Title {number}"),
         details: "Some details. ".repeat(number as usize % 7),
-        references: vec![Reference { kind: "WEB".into(), link: format!("https://example.org/{number}") }],
+        references: vec![Reference {
+            kind: "WEB".into(),
+            link: format!("https://example.org/{number}"),
+        }],
         modified: Some(1_600_000_000 + i64::from(number)),
-        withdrawn: (number % 5 == 0).then_some(1_600_000_000),
+        withdrawn: (number.is_multiple_of(5)).then_some(1_600_000_000),
         cvss: vec!["CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H".into()],
         affected: vec![Affected {
-            namespace: Namespace::new(if number % 2 == 0 { "Debian:12" } else { "Debian:11" }),
+            namespace: Namespace::new(if number.is_multiple_of(2) {
+                "Debian:12"
+            } else {
+                "Debian:11"
+            }),
             name: format!("package-{}", number % 9),
-            statement: Statement {
-                ranges: vec![vec![Event::Introduced("0".into()), Event::Fixed(number.to_string())]],
-                ..Statement::default()
+            statement: match number % 4 {
+                0 => Statement {
+                    stance: Stance::NotAffected,
+                    channel: Some("main".into()),
+                    ..Statement::default()
+                },
+                1 => Statement { channel: Some("odd".into()), ..fixed },
+                2 => Statement { plan: FixPlan::NotYetAvailable, ..fixed },
+                _ => fixed,
             },
         }],
         ..Record::default()
@@ -72,7 +89,10 @@ fn what_goes_in_comes_out() {
     assert_eq!((segment.meta().records, segment.meta().withdrawn), (60, 12));
     assert_eq!(segment.meta().namespaces, ["Debian:11", "Debian:12"]);
     let found = segment.records_of("cve-2020-1007");
-    assert_eq!(found.iter().filter_map(|n| segment.record(*n)).map(|r| r.id).collect::<Vec<_>>(), ["X-7"]);
+    assert_eq!(
+        found.iter().filter_map(|n| segment.record(*n)).map(|r| r.id).collect::<Vec<_>>(),
+        ["X-7"]
+    );
     assert_eq!(segment.records_of_finding(crate::FindingId::of("Debian", "CVE-2020-1007")), found);
     assert_eq!(segment.text(found[0]).unwrap().title, "Title 7");
 }
@@ -89,7 +109,12 @@ fn facts_come_out() {
     let segment = Segment::open(compile(draft(Content::Scores(scores.clone()))).unwrap()).unwrap();
     assert_eq!(segment.score("CVE-2021-44228"), Some(scores[0]));
     assert_eq!(segment.score("CVE-2021-44229"), None);
-    let entry = Exploited { date_added: "2021-12-10".into(), due_date: None, ransomware: true, name: "Log4j".into() };
+    let entry = Exploited {
+        date_added: "2021-12-10".into(),
+        due_date: None,
+        ransomware: true,
+        name: "Log4j".into(),
+    };
     let content = Content::Exploited(vec![("CVE-2021-44228".into(), entry.clone())]);
     let segment = Segment::open(compile(draft(content)).unwrap()).unwrap();
     assert_eq!(segment.exploited("CVE-2021-44228"), Some(entry));

@@ -15,7 +15,9 @@ pub fn index(documents: &[&str], export: &[&str]) -> Index {
         import.osv_export(export.iter().map(|text| ("test".to_owned(), text.as_bytes())));
     }
     let segments = import.finish(&Index::default(), 1_700_000_000).0.into_iter();
-    Index::new(segments.map(|i| Arc::new(Segment::open(compile(i.draft).unwrap()).unwrap())).collect())
+    Index::new(
+        segments.map(|i| Arc::new(Segment::open(compile(i.draft).unwrap()).unwrap())).collect(),
+    )
 }
 
 /// An OSV record for PyPI with one range, such as `introduced 0, fixed 2`.

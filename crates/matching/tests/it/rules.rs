@@ -3,7 +3,8 @@
 use advisories::{Index, Severity};
 use matching::{FixState, Outcome, PackageVerdict, Status, assess, explain, match_package};
 use packages::{
-    Inventory, InventoryItem, Namespace, OsRelease, Package, PackageType, Problem, ProblemKind, SourcePackage,
+    Inventory, InventoryItem, Namespace, OsRelease, Package, PackageType, Problem, ProblemKind,
+    SourcePackage,
 };
 
 use crate::feeds::{index, pypi};
@@ -50,7 +51,8 @@ fn check(index: &Index, namespace: &str, package: &Package, expected: &[(&str, O
     let mut found: Vec<_> =
         verdict.findings.iter().map(|f| (f.cves.join(" "), f.fixed_version.clone())).collect();
     found.sort();
-    let expected: Vec<_> = expected.iter().map(|(c, f)| (c.to_string(), f.map(str::to_owned))).collect();
+    let expected: Vec<_> =
+        expected.iter().map(|(c, f)| (c.to_string(), f.map(str::to_owned))).collect();
     assert_eq!(found, expected, "{namespace} {package:?}");
 }
 
@@ -77,9 +79,15 @@ fn debian_is_judged_by_source() {
     let verdict = judged(&index, "Debian:12", &deb("libssl3", "99", "openssl", "3.0.9-1"));
     let finding = &verdict.findings[0];
     assert_eq!(finding.evidence.rule, "fixed in 3.0.11-1~deb12u2; 3.0.9-1 is lower");
-    assert_eq!((finding.evidence.matched_name.as_str(), finding.evidence.feed.as_str()), ("openssl", "debian/dsa"));
+    assert_eq!(
+        (finding.evidence.matched_name.as_str(), finding.evidence.feed.as_str()),
+        ("openssl", "debian/dsa")
+    );
     assert_eq!(finding.evidence.advisory_date.as_deref(), Some("2023-10-24"));
-    assert_eq!((finding.state, finding.patchable, finding.advisories.as_slice()), (FixState::Fixed, true, &["DSA-5532-1".to_owned()][..]));
+    assert_eq!(
+        (finding.state, finding.patchable, finding.advisories.as_slice()),
+        (FixState::Fixed, true, &["DSA-5532-1".to_owned()][..])
+    );
     let texts = index.check(finding.id).unwrap();
     assert_eq!(texts.title, "Debian Security Update for openssl (DSA-5532-1)");
     assert_eq!((texts.category.as_str(), texts.cves.len()), ("Debian", 1));
@@ -90,13 +98,23 @@ fn the_trackers_state_is_kept() {
     let openssl = deb("openssl", "3.0.9-1", "openssl", "3.0.9-1");
     let case = |releases: &str, expected: Option<(FixState, bool, Severity)>| {
         let verdict = judged(&index(&[&tracker(releases)], &[]), "Debian:12", &openssl);
-        assert_eq!(verdict.findings.first().map(|f| (f.state, f.patchable, f.severity)), expected, "{releases}");
+        assert_eq!(
+            verdict.findings.first().map(|f| (f.state, f.patchable, f.severity)),
+            expected,
+            "{releases}"
+        );
         assert!(verdict.assessed && verdict.undetermined.is_empty());
     };
     let open = |extra: &str| format!(r#"{{"status":"open","urgency":"low"{extra}}}"#);
     case(&open(""), Some((FixState::NoFix, false, Severity::Low)));
-    case(&open(r#","nodsa":"Minor","nodsa_reason":"postponed""#), Some((FixState::Deferred, false, Severity::Low)));
-    case(&open(r#","nodsa":"Minor","nodsa_reason":"ignored""#), Some((FixState::WillNotFix, false, Severity::Low)));
+    case(
+        &open(r#","nodsa":"Minor","nodsa_reason":"postponed""#),
+        Some((FixState::Deferred, false, Severity::Low)),
+    );
+    case(
+        &open(r#","nodsa":"Minor","nodsa_reason":"ignored""#),
+        Some((FixState::WillNotFix, false, Severity::Low)),
+    );
     case(r#"{"status":"resolved","fixed_version":"0","urgency":"low"}"#, None);
     case(r#"{"status":"undetermined","urgency":"low"}"#, None);
     case(
@@ -112,7 +130,10 @@ fn the_trackers_state_is_kept() {
 #[test]
 fn the_most_specific_feed_wins_and_all_are_named() {
     let openssl = deb("openssl", "3.0.9-1", "openssl", "3.0.9-1");
-    let agreed = index(&[DSA, &tracker(r#"{"status":"resolved","fixed_version":"3.0.11-2","urgency":"high"}"#)], &[]);
+    let agreed = index(
+        &[DSA, &tracker(r#"{"status":"resolved","fixed_version":"3.0.11-2","urgency":"high"}"#)],
+        &[],
+    );
     let verdict = judged(&agreed, "Debian:12", &openssl);
     assert_eq!(verdict.findings.len(), 2, "one finding per CVE, not per feed");
     let finding = verdict.findings.iter().find(|f| f.cves == ["CVE-2023-5363"]).unwrap();
@@ -120,7 +141,10 @@ fn the_most_specific_feed_wins_and_all_are_named() {
     assert_eq!(finding.advisories, ["CVE-2023-5363", "DSA-5532-1"]);
     assert_eq!(finding.evidence.consulted.len(), 2);
     assert_eq!(finding.severity_reason, "Debian rating \"high\"");
-    let never = index(&[DSA, &tracker(r#"{"status":"resolved","fixed_version":"0","urgency":"low"}"#)], &[]);
+    let never = index(
+        &[DSA, &tracker(r#"{"status":"resolved","fixed_version":"0","urgency":"low"}"#)],
+        &[],
+    );
     check(&never, "Debian:12", &openssl, &[("CVE-2023-5364", Some("3.0.11-1~deb12u2"))]);
 }
 
@@ -132,7 +156,10 @@ fn a_release_without_a_feed_is_not_assessed() {
     assert_eq!(verdict.undetermined[0].reason, "no advisory feed for Debian 8 is imported");
     let assessment = assess(&index, &image(debian("8"), &[deb("openssl", "1", "openssl", "1")]));
     assert_eq!(assessment.status, Status::NotApplicable);
-    assert_eq!(assessment.cause.as_deref(), Some("no advisory feed for Debian 8 is imported; 1 package not assessed"));
+    assert_eq!(
+        assessment.cause.as_deref(),
+        Some("no advisory feed for Debian 8 is imported; 1 package not assessed")
+    );
     assert!(!match_package(&index, None, &deb("a", "1", "a", "1")).assessed);
 }
 
@@ -142,12 +169,16 @@ fn clean_needs_packages_and_no_hidden_ones() {
     let good = deb("openssl", "3.0.20-1", "openssl", "3.0.20-1");
     let mut inventory = image(debian("12"), &[good]);
     assert_eq!(assess(&index, &inventory).status, Status::Healthy);
-    let problem = |kind| Problem { layer: Some(1), path: None, kind, message: "layer 1 breaks off".into() };
+    let problem =
+        |kind| Problem { layer: Some(1), path: None, kind, message: "layer 1 breaks off".into() };
     inventory.problems = vec![problem(ProblemKind::MalformedConfig)];
     assert_eq!(assess(&index, &inventory).status, Status::Healthy);
     inventory.problems = vec![problem(ProblemKind::UnreadableLayer)];
     let hidden = assess(&index, &inventory);
-    assert_eq!((hidden.status, hidden.cause.as_deref()), (Status::NotApplicable, Some("layer 1 breaks off")));
+    assert_eq!(
+        (hidden.status, hidden.cause.as_deref()),
+        (Status::NotApplicable, Some("layer 1 breaks off"))
+    );
     assert_eq!(assess(&index, &image(debian("12"), &[])).status, Status::NotApplicable);
 }
 
@@ -157,8 +188,13 @@ fn aliases_make_one_finding() {
         &[],
         &[
             &pypi("PYSEC-2020-1", &["CVE-2020-1234"], "Foo.Bar", "introduced 0, fixed 2.1", ""),
-            &pypi("GHSA-aaaa", &["CVE-2020-1234", "PYSEC-2020-1"], "foo-bar", "introduced 0, fixed 2.2",
-                r#","summary":"Trouble","severity":[{"type":"CVSS_V3","score":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}],"database_specific":{"severity":"LOW"}"#),
+            &pypi(
+                "GHSA-aaaa",
+                &["CVE-2020-1234", "PYSEC-2020-1"],
+                "foo-bar",
+                "introduced 0, fixed 2.2",
+                r#","summary":"Trouble","severity":[{"type":"CVSS_V3","score":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}],"database_specific":{"severity":"LOW"}"#,
+            ),
             &pypi("GHSA-bbbb", &["CVE-2020-1235"], "foo-bar", "introduced 3, fixed 3.1", ""),
         ],
     );
@@ -166,7 +202,10 @@ fn aliases_make_one_finding() {
     check(&index, "PyPI", &python("foo-bar", "2.5"), &[]);
     let finding = &judged(&index, "PyPI", &python("foo-bar", "1.0")).findings[0];
     assert_eq!(finding.advisories, ["GHSA-aaaa", "PYSEC-2020-1"]);
-    assert_eq!((finding.severity, finding.severity_reason.as_str()), (Severity::Critical, "CVSS 3.1 9.8 of GHSA-aaaa"));
+    assert_eq!(
+        (finding.severity, finding.severity_reason.as_str()),
+        (Severity::Critical, "CVSS 3.1 9.8 of GHSA-aaaa")
+    );
     let check = index.check(finding.id).unwrap();
     assert_eq!(check.title, "Python: Trouble (CVE-2020-1234)");
     assert_eq!(check.advisories, ["GHSA-aaaa", "PYSEC-2020-1"]);
@@ -174,7 +213,8 @@ fn aliases_make_one_finding() {
 
 #[test]
 fn withdrawn_closes_and_malicious_is_critical() {
-    let gone = pypi("GHSA-cccc", &[], "a", "introduced 0", r#","withdrawn":"2024-01-01T00:00:00Z""#);
+    let gone =
+        pypi("GHSA-cccc", &[], "a", "introduced 0", r#","withdrawn":"2024-01-01T00:00:00Z""#);
     let bad = pypi("MAL-2024-1", &[], "a", "introduced 0", "");
     let index = index(&[], &[&gone, &bad]);
     let verdict = judged(&index, "PyPI", &python("a", "1"));
@@ -202,7 +242,10 @@ fn an_ecosystem_without_an_order_is_undetermined() {
     let index = index(&[], &[record]);
     let package = Package::language(PackageType::Conda, "a", "8");
     let verdict = judged(&index, "COBOL", &package);
-    assert!(verdict.undetermined[0].reason.contains("no version order is known for COBOL"), "{verdict:?}");
+    assert!(
+        verdict.undetermined[0].reason.contains("no version order is known for COBOL"),
+        "{verdict:?}"
+    );
     let listed = judged(&index, "COBOL", &Package::language(PackageType::Conda, "a", "7"));
     assert_eq!(listed.findings.len(), 1);
 }
@@ -235,8 +278,10 @@ fn kernel_headers_are_kept_but_suppressed() {
 #[test]
 fn the_distribution_judges_what_it_owns() {
     let index = index(&[DSA], &[&pypi("GHSA-dddd", &[], "openssl", "introduced 0", "")]);
-    let mut inventory =
-        image(debian("12"), &[deb("python3-openssl", "1", "pyopenssl", "1"), python("openssl", "1")]);
+    let mut inventory = image(
+        debian("12"),
+        &[deb("python3-openssl", "1", "pyopenssl", "1"), python("openssl", "1")],
+    );
     assert_eq!(assess(&index, &inventory).findings.len(), 1);
     inventory.packages[1].owner = Some("python3-openssl".into());
     let owned = assess(&index, &inventory);
@@ -253,7 +298,9 @@ fn the_distribution_judges_what_it_owns() {
 #[test]
 fn ubuntu_pro_offers_what_the_free_channel_lacks() {
     let record = |ecosystem: &str, fixed: &str| {
-        format!(r#"{{"package":{{"ecosystem":"{ecosystem}","name":"vim"}},"ranges":[{{"type":"ECOSYSTEM","events":[{{"introduced":"0"}}{fixed}]}}]}}"#)
+        format!(
+            r#"{{"package":{{"ecosystem":"{ecosystem}","name":"vim"}},"ranges":[{{"type":"ECOSYSTEM","events":[{{"introduced":"0"}}{fixed}]}}]}}"#
+        )
     };
     let text = format!(
         r#"{{"id":"UBUNTU-CVE-2022-1234","modified":"2024-01-01T00:00:00Z","upstream":["CVE-2022-1234"],"severity":[{{"type":"Ubuntu","score":"medium"}}],"affected":[{},{}]}}"#,
@@ -263,7 +310,10 @@ fn ubuntu_pro_offers_what_the_free_channel_lacks() {
     let index = index(&[], &[&text]);
     let verdict = judged(&index, "Ubuntu:18.04", &deb("vim", "8.0", "vim", "8.0"));
     let finding = &verdict.findings[0];
-    assert_eq!((finding.state, finding.patchable, finding.severity), (FixState::PaidChannel, false, Severity::Medium));
+    assert_eq!(
+        (finding.state, finding.patchable, finding.severity),
+        (FixState::PaidChannel, false, Severity::Medium)
+    );
     assert_eq!(finding.fixed_version.as_deref(), Some("8.0+esm1"));
     check(&index, "Ubuntu:18.04", &deb("vim", "8.0+esm1", "vim", "8.0+esm1"), &[]);
 }
@@ -274,9 +324,19 @@ fn an_explanation_says_why_not() {
     let inventory = image(debian("12"), &[deb("openssl", "3.0.20-1", "openssl", "3.0.20-1")]);
     let not = explain(&index, &inventory, "cve-2023-5363");
     assert_eq!(not.answers[0].outcome, Outcome::NotAffected);
-    assert_eq!(not.answers[0].reasons, ["debian/dsa: DSA-5532-1: fixed in 3.0.11-1~deb12u2; 3.0.20-1 is not lower"]);
+    assert_eq!(
+        not.answers[0].reasons,
+        ["debian/dsa: DSA-5532-1: fixed in 3.0.11-1~deb12u2; 3.0.20-1 is not lower"]
+    );
     let absent = explain(&index, &inventory, "CVE-2023-6000");
-    assert!(absent.answers.is_empty() && absent.summary.contains("no package of the name linux"), "{}", absent.summary);
+    assert!(
+        absent.answers.is_empty() && absent.summary.contains("no package of the name linux"),
+        "{}",
+        absent.summary
+    );
     let unknown = explain(&index, &inventory, "CVE-1999-0001");
-    assert_eq!((unknown.known, unknown.summary.as_str()), (false, "CVE-1999-0001 is not in any imported feed"));
+    assert_eq!(
+        (unknown.known, unknown.summary.as_str()),
+        (false, "CVE-1999-0001 is not in any imported feed")
+    );
 }

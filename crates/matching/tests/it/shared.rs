@@ -74,9 +74,14 @@ fn python_packages_of_the_sample_image() {
         cves(&index, "PyPI", &Package::language(PackageType::Pypi, name, version))
     };
     let django = python("Django", "2.2.0");
-    assert!(django.contains(&"CVE-2019-12308".to_owned()) && django.contains(&"CVE-2019-19844".to_owned()));
+    assert!(
+        django.contains(&"CVE-2019-12308".to_owned())
+            && django.contains(&"CVE-2019-19844".to_owned())
+    );
     let yaml = python("PyYAML", "5.1");
-    assert!(yaml.contains(&"CVE-2019-20477".to_owned()) && yaml.contains(&"CVE-2020-14343".to_owned()));
+    assert!(
+        yaml.contains(&"CVE-2019-20477".to_owned()) && yaml.contains(&"CVE-2020-14343".to_owned())
+    );
     assert!(python("Jinja2", "2.10").contains(&"CVE-2019-10906".to_owned()));
     assert!(!python("PyYAML", "6.0.1").contains(&"CVE-2020-14343".to_owned()));
 }
