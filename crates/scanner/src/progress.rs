@@ -1,8 +1,10 @@
 //! What inspection is doing, for those who watch.
 
 use matching::Status;
-use oci::Digest;
+use oci::{Digest, RepositoryName};
 use store::scan::Millis;
+
+use crate::scan::Trigger;
 
 /// Where a scan under way is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,10 +33,12 @@ impl ScanStage {
 pub struct ScanProgress {
     /// Digest of the image's manifest.
     pub digest: Digest,
+    /// A repository that holds it.
+    pub repository: RepositoryName,
     /// Where it is.
     pub stage: ScanStage,
     /// What asked for it.
-    pub trigger: &'static str,
+    pub trigger: Trigger,
     /// When it was asked for.
     pub since: Millis,
 }

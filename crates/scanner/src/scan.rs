@@ -206,8 +206,9 @@ impl Scanner {
         let (sender, ended) = watch::channel(false);
         let progress = ScanProgress {
             digest: digest.clone(),
+            repository: repository.clone(),
             stage: ScanStage::Queued,
-            trigger: trigger.as_str(),
+            trigger,
             since: self.now(),
         };
         let _ = self.inner.events.send(ScanEvent::Progress(progress.clone()));

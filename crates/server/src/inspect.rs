@@ -49,9 +49,7 @@ async fn inspect_image(image: TargetImage) -> anyhow::Result<Inspected> {
         Plan::Layers(plan) => plan,
     };
     let workers_max = std::thread::available_parallelism().map_or(2, usize::from);
-    let pool = SandboxPool::of_current_exe(SandboxLimits { workers_max, ..SandboxLimits::default() })
-        .context("cannot find this program's own file, which layer workers are started from")?;
-    let pool = Arc::new(pool);
+    let pool = Arc::new(SandboxPool::of_current_exe(SandboxLimits { workers_max, ..SandboxLimits::default() }));
 
     let mut layers: Vec<Result<Arc<LayerAnalysis>, Problem>> = plan
         .iter()

@@ -6,6 +6,7 @@ mod config;
 mod inspect;
 mod listener;
 mod portal;
+mod router;
 mod serve;
 mod target;
 mod telemetry;

@@ -114,7 +114,7 @@ fn status(db: &DbArgs, format: Format) -> anyhow::Result<ExitCode> {
                         f.source.clone(),
                         f.records.to_string(),
                         f.data_date.clone().unwrap_or_else(|| "-".into()),
-                        f.imported_at.clone(),
+                        f.imported_at.clone().unwrap_or_else(|| "-".into()),
                         f.namespaces.join(" "),
                     ]
                 })

@@ -1,0 +1,257 @@
+//! `lazaret serve`: opens storage, wires the parts, serves until told to stop.
+
+use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use api::distribution::{Authenticator, DistributionState};
+use backends::advisory_db::AdvisoryDb;
+use backends::files::FileBlobs;
+use backends::sandbox::{SandboxLimits, SandboxPool};
+use backends::sqlite::SqliteStore;
+use registry::Registry;
+use scanner::{Scanner, ScannerParts};
+use store::{Account, AccountStore};
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
+
+use crate::commands::ADVISORIES_DIR;
+use crate::config::Config;
+use crate::listener::Listener;
+use crate::router::{self, Parts};
+use crate::tls::{self, Certificates};
+use crate::wiring;
+
+/// Name of the account that the first start makes.
+const ADMIN: &str = "admin";
+
+/// Where its password may come from.
+const ADMIN_PASSWORD: &str = "LAZARET_ADMIN_PASSWORD";
+
+/// How often the advisory index is looked at for a new generation.
+const ADVISORIES_POLL: Duration = Duration::from_millis(200);
+
+/// How often uploads that nobody goes on with are cleared away.
+const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+
+/// Serves until SIGTERM or SIGINT.
+pub async fn serve(config: Config) -> anyhow::Result<()> {
+    let now = OffsetDateTime::now_utc();
+    let _lock = claim(&config.data)?;
+    let sqlite = SqliteStore::open(&config.data.join("lazaret.db")).await.context("cannot open the database")?;
+    let storage = Arc::new(sqlite.clone());
+    let blobs = Arc::new(FileBlobs::open(&config.data.join("content")).context("cannot open the blob store")?);
+    let first_password = ensure_admin(&sqlite, now).await?;
+
+    let tls = if config.http { None } else { Some(load_tls(&config, now)?) };
+    let listener = Listener::bind(config.listen, tls.as_ref().map(|t| Arc::clone(&t.config))).await?;
+    let address = listener.address()?;
+    let url = format!("{}://{}", if config.http { "http" } else { "https" }, host(&config, address));
+
+    let stop = CancellationToken::new();
+    let limits = SandboxLimits { workers_max: config.workers, ..SandboxLimits::default() };
+    let workers = SandboxPool::of_current_exe(limits);
+    let clock: Arc<dyn Fn() -> i64 + Send + Sync> = Arc::new(unix_millis);
+    let scanner = Scanner::new(ScannerParts {
+        scans: storage.clone(),
+        registry: storage.clone(),
+        blobs: blobs.clone(),
+        workers: Arc::new(workers),
+        clock: Arc::clone(&clock),
+    });
+    let (observer, view) = wiring::wire(&scanner, Arc::clone(&clock), stop.clone());
+    let registry = Registry::new(blobs, storage.clone(), observer, registry::wall_clock());
+    let recovered = registry.recover().await.context("cannot clear up after the last run")?;
+    tracing::info!(?recovered, "uploads of the last run");
+
+    let auth = Arc::new(Authenticator::open(storage.clone()).await.context("cannot open the accounts")?);
+    let verdicts = wiring::Verdicts {
+        scanner: scanner.clone(),
+        wait: config.verdict_wait,
+        announce: config.warning_on_push,
+        portal: url.clone(),
+    };
+    let distribution = DistributionState {
+        registry: Arc::new(registry.clone()),
+        auth: Arc::clone(&auth),
+        verdict: Some(Arc::new(verdicts)),
+        plain_http: config.http,
+    };
+    let parts = Parts { distribution, storage, view, auth, scanner: scanner.clone(), url: url.clone(), tls: !config.http };
+    let router = router::build(parts)?;
+
+    let tasks = Tasks { stop: stop.clone() };
+    tasks.run(follow_advisories(AdvisoryDb::open(config.data.join(ADVISORIES_DIR)), scanner.clone()));
+    tasks.run(async move { scanner.catch_up_forever().await });
+    tasks.run(sweep(registry));
+
+    announce(&url, tls.and_then(|t| t.ca_file).as_deref(), first_password.as_deref());
+    tokio::spawn(stop_on_signal(stop.clone()));
+    listener.serve(router, stop).await;
+    sqlite.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Makes the data directory and sees to it that no other server uses it.
+fn claim(data: &Path) -> anyhow::Result<File> {
+    fs::create_dir_all(data).with_context(|| format!("cannot make the data directory {}", data.display()))?;
+    fs::set_permissions(data, fs::Permissions::from_mode(0o700))
+        .with_context(|| format!("cannot protect the data directory {}", data.display()))?;
+    let path = data.join("lock");
+    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!("another server is using {}; stop it or name another --data", data.display()),
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
+    }
+}
+
+/// Makes the admin account on the first start; gives its password if it was
+/// made up here.
+async fn ensure_admin(accounts: &SqliteStore, now: OffsetDateTime) -> anyhow::Result<Option<String>> {
+    if !accounts.accounts().await.context("cannot read the accounts")?.is_empty() {
+        return Ok(None);
+    }
+    let given = std::env::var(ADMIN_PASSWORD).ok().filter(|p| !p.is_empty());
+    let password = match &given {
+        Some(password) => password.clone(),
+        // 122 random bits in a form that can be typed.
+        None => uuid::Uuid::new_v4().simple().to_string(),
+    };
+    let hash = {
+        let password = password.clone();
+        tokio::task::spawn_blocking(move || api::distribution::auth::passwords::hash_password(&password)).await?
+    };
+    let account = Account {
+        name: ADMIN.to_owned(),
+        password_hash: hash.context("cannot hash the admin password")?,
+        admin: true,
+        created_at: now,
+    };
+    accounts.create_account(&account).await.context("cannot make the admin account")?;
+    Ok(given.is_none().then_some(password))
+}
+
+fn load_tls(config: &Config, now: OffsetDateTime) -> anyhow::Result<tls::Tls> {
+    let directory: PathBuf = config.data.join("tls");
+    let mut names = tls::default_names(config.listen.ip());
+    names.extend(config.names.iter().cloned());
+    let certificates = match &config.tls {
+        Some((certificate, key)) => Certificates::Given { certificate, key },
+        None => Certificates::Own { directory: &directory },
+    };
+    tls::load(&certificates, &names, now)
+}
+
+/// The name that links carry: the operator's first, else where we listen.
+fn host(config: &Config, address: std::net::SocketAddr) -> String {
+    match config.names.first() {
+        Some(name) => format!("{name}:{}", address.port()),
+        None if address.ip().is_unspecified() => format!("localhost:{}", address.port()),
+        None => address.to_string(),
+    }
+}
+
+/// What the person who starts the server needs to know, on standard output.
+fn announce(url: &str, ca_file: Option<&Path>, first_password: Option<&str>) {
+    println!("Lazaret is ready at {url}");
+    if let Some(file) = ca_file {
+        let file = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+        println!("Certificate authority that clients must trust: {}", file.display());
+    }
+    if let Some(password) = first_password {
+        println!("Admin account: {ADMIN}, password: {password} (shown only now)");
+    }
+}
+
+/// Puts each new generation of the advisory index in force.
+async fn follow_advisories(db: AdvisoryDb, scanner: Scanner) {
+    let mut loaded: Option<Option<u64>> = None;
+    let mut failing = false;
+    loop {
+        match next_generation(&db, loaded).await {
+            Ok(Some((generation, index))) => match scanner.put_in_force(Arc::new(index)).await {
+                Ok(done) => {
+                    tracing::info!(generation, packages = done.packages, images = done.images, "advisories are in force");
+                    loaded = Some(generation);
+                    failing = false;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "new advisories cannot be put in force; trying again");
+                    tokio::time::sleep(SWEEP_EVERY.min(Duration::from_secs(5))).await;
+                }
+            },
+            Ok(None) => {}
+            Err(error) if !failing => {
+                tracing::error!(error = format!("{error:#}"), "the advisory index cannot be read; the last one stays in force");
+                failing = true;
+            }
+            Err(_) => {}
+        }
+        tokio::time::sleep(ADVISORIES_POLL).await;
+    }
+}
+
+async fn next_generation(
+    db: &AdvisoryDb,
+    loaded: Option<Option<u64>>,
+) -> anyhow::Result<Option<(Option<u64>, advisories::Index)>> {
+    let db = db.clone();
+    tokio::task::spawn_blocking(move || {
+        let generation = db.generation()?;
+        if loaded == Some(generation) {
+            return Ok(None);
+        }
+        Ok(Some((generation, db.load()?)))
+    })
+    .await?
+}
+
+async fn sweep(registry: Registry) {
+    loop {
+        tokio::time::sleep(SWEEP_EVERY).await;
+        match registry.sweep_uploads(OffsetDateTime::now_utc()).await {
+            Ok(0) => {}
+            Ok(swept) => tracing::info!(swept, "abandoned uploads were cleared away"),
+            Err(error) => tracing::warn!(%error, "abandoned uploads cannot be cleared away"),
+        }
+    }
+}
+
+/// Background work that ends with the server.
+struct Tasks {
+    stop: CancellationToken,
+}
+
+impl Tasks {
+    fn run(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = work => {}
+            }
+        });
+    }
+}
+
+async fn stop_on_signal(stop: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    tracing::info!("stopping; requests in flight may end");
+    stop.cancel();
+}
+
+/// Unix time in milliseconds.
+fn unix_millis() -> i64 {
+    let now = OffsetDateTime::now_utc();
+    now.unix_timestamp() * 1000 + i64::from(now.millisecond())
+}

@@ -1,0 +1,175 @@
+//! Who hears whom: the registry's events feed the scanner, the scanner's
+//! events feed those who watch.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use advisories::Index;
+use api::distribution::PushVerdict;
+use api::portal::types::{ScanStage, ScanTrigger};
+use api::portal::view::{QueuedScan, ScanEvent, ScanProgress, ScanView};
+use async_trait::async_trait;
+use oci::{Digest, RepositoryName, Tag};
+use registry::{PushedManifest, RegistryObserver, UploadOpener};
+use scanner::Scanner;
+use scanner::arrivals::Arrivals;
+use store::UploadId;
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+/// Events that a slow watcher may lag behind before it loses some.
+const EVENTS_BUFFERED: usize = 1024;
+
+/// Passes what the registry tells on to inspection and to watchers.
+pub struct Observer {
+    arrivals: Arrivals,
+    events: broadcast::Sender<ScanEvent>,
+    clock: Arc<dyn Fn() -> i64 + Send + Sync>,
+}
+
+impl RegistryObserver for Observer {
+    fn upload_started(&self, upload: UploadOpener) {
+        self.arrivals.started(upload.id(), Box::new(move || upload.open()));
+    }
+
+    fn upload_grew(&self, id: UploadId, size: u64) {
+        self.arrivals.grew(id, size);
+    }
+
+    fn blob_committed(&self, id: UploadId, digest: &Digest, size: u64) {
+        metrics::counter!("lazaret_blobs_received_total").increment(1);
+        metrics::counter!("lazaret_blob_bytes_received_total").increment(size);
+        self.arrivals.committed(id, digest, size, (self.clock)());
+    }
+
+    fn upload_dropped(&self, id: UploadId) {
+        self.arrivals.dropped(id);
+    }
+
+    fn manifest_pushed(&self, manifest: &PushedManifest) {
+        metrics::counter!("lazaret_manifests_pushed_total").increment(1);
+        let _ = self.events.send(ScanEvent::Repository(manifest.repository.clone()));
+    }
+
+    fn manifest_deleted(&self, repository: &RepositoryName, _digest: &Digest, _tags: &[Tag]) {
+        let _ = self.events.send(ScanEvent::Repository(repository.clone()));
+    }
+
+    fn tag_deleted(&self, repository: &RepositoryName, _tag: &Tag, _digest: &Digest) {
+        let _ = self.events.send(ScanEvent::Repository(repository.clone()));
+    }
+}
+
+/// Says the verdict in the answer to a push.
+pub struct Verdicts {
+    /// Who judges.
+    pub scanner: Scanner,
+    /// The longest that a push waits.
+    pub wait: Duration,
+    /// Whether the answer carries it; if not, the push still waits for it, so
+    /// that the next read has it.
+    pub announce: bool,
+    /// Where the portal is, without a slash at its end.
+    pub portal: String,
+}
+
+#[async_trait]
+impl PushVerdict for Verdicts {
+    async fn verdict(&self, manifest: &PushedManifest) -> Option<String> {
+        let began = Instant::now();
+        let verdict = self.scanner.verdict(&manifest.repository, &manifest.digest, self.wait).await;
+        metrics::histogram!("lazaret_verdict_seconds").record(began.elapsed());
+        let path = manifest.repository.as_str().replace('/', "~");
+        self.announce.then(|| format!("{verdict}; {}/registries/main/{path}/{}", self.portal, manifest.digest))
+    }
+}
+
+/// What the APIs see of the scanner.
+pub struct View {
+    scanner: Scanner,
+    events: broadcast::Sender<ScanEvent>,
+    stop: CancellationToken,
+}
+
+impl ScanView for View {
+    fn index(&self) -> Arc<Index> {
+        self.scanner.index()
+    }
+
+    fn progress(&self, digest: &Digest) -> Option<ScanProgress> {
+        self.scanner.progress(digest).map(|p| progress(&p))
+    }
+
+    fn queue(&self) -> Vec<QueuedScan> {
+        self.scanner
+            .queue()
+            .into_iter()
+            .map(|p| QueuedScan {
+                progress: progress(&p),
+                trigger: match p.trigger {
+                    scanner::Trigger::Push => ScanTrigger::Push,
+                    scanner::Trigger::CatchUp => ScanTrigger::Analyser,
+                },
+                attempts: 0,
+                queued_at: Some(p.since),
+                digest: p.digest,
+                repository: p.repository,
+            })
+            .collect()
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<ScanEvent> {
+        if self.stop.is_cancelled() {
+            // A stream that ends at once.
+            return broadcast::channel(1).1;
+        }
+        self.events.subscribe()
+    }
+}
+
+fn progress(progress: &scanner::ScanProgress) -> ScanProgress {
+    let stage = match progress.stage {
+        scanner::ScanStage::Queued => None,
+        scanner::ScanStage::Layers => Some(ScanStage::Analysing),
+        scanner::ScanStage::Matching => Some(ScanStage::Matching),
+    };
+    ScanProgress { stage, started_at: stage.map(|_| progress.since) }
+}
+
+/// Makes the observer and the view over one scanner.
+pub fn wire(
+    scanner: &Scanner,
+    clock: Arc<dyn Fn() -> i64 + Send + Sync>,
+    stop: CancellationToken,
+) -> (Arc<Observer>, Arc<View>) {
+    let (events, _) = broadcast::channel(EVENTS_BUFFERED);
+    tokio::spawn(relay(scanner.clone(), events.clone(), stop.clone()));
+    let observer = Observer { arrivals: scanner.arrivals(), events: events.clone(), clock };
+    (Arc::new(observer), Arc::new(View { scanner: scanner.clone(), events, stop }))
+}
+
+/// Turns the scanner's events into those of the APIs.
+async fn relay(scanner: Scanner, events: broadcast::Sender<ScanEvent>, stop: CancellationToken) {
+    let mut source = scanner.subscribe();
+    loop {
+        let event = tokio::select! {
+            () = stop.cancelled() => return,
+            event = source.recv() => event,
+        };
+        let event = match event {
+            Ok(scanner::ScanEvent::Progress(p)) => {
+                ScanEvent::Image { digest: p.digest.clone(), progress: Some(progress(&p)) }
+            }
+            Ok(scanner::ScanEvent::Image { digest, .. } | scanner::ScanEvent::Failed { digest }) => {
+                ScanEvent::Image { digest, progress: None }
+            }
+            Ok(scanner::ScanEvent::Advisories) => {
+                ScanEvent::Advisories { snapshot: scanner.index().snapshot_id() }
+            }
+            // Events are hints to read again; some were lost.
+            Err(broadcast::error::RecvError::Lagged(_)) => continue,
+            Err(broadcast::error::RecvError::Closed) => return,
+        };
+        let _ = events.send(event);
+    }
+}
