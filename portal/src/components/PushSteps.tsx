@@ -21,7 +21,7 @@ export function PushSteps({ server, repository }: { server: string; repository: 
           {t('push.push')}
           <Command label="docker" text={`docker push ${target}`} />
           <Command label="podman" text={`podman push ${target}`} />
-          <Command label="skopeo" text={`skopeo copy docker://docker.io/library/python:3.12-slim docker://${target}`} />
+          <Command label="skopeo" text={`skopeo copy containers-storage:localhost/app:1 docker://${target}`} />
           <Command label="oras" text={`oras push ${target} FILE`} />
         </li>
       </ol>

@@ -15,7 +15,7 @@ const ICONS = {
 
 type Cause = Schemas['Cause'] | null | undefined;
 
-/** A bare "not applicable" would be a bug: the cause always stands beside it. */
+/** On an image "not applicable" always has its cause beside it; counts have none. */
 export function StatusLabel({ status, cause }: { status: ImageStatus; cause?: Cause }) {
   const { t } = useTranslation();
   const Icon = ICONS[status];
@@ -24,8 +24,8 @@ export function StatusLabel({ status, cause }: { status: ImageStatus; cause?: Ca
       <Icon aria-hidden="true" />
       <span>
         {t(`status.${status}`)}
-        {status === 'notApplicable' && (
-          <span className="muted">: {t(`cause.${cause?.kind ?? 'notScannedYet'}.title`)}</span>
+        {status === 'notApplicable' && cause && (
+          <span className="muted">: {t(`cause.${cause.kind}.title`)}</span>
         )}
       </span>
     </span>

@@ -56,11 +56,7 @@ function Images({ counts }: { counts: Schemas['ImageCounts'] }) {
       <ul className="legend">
         {STATUSES.map((status) => (
           <li key={status}>
-            {status === 'notApplicable' ? (
-              <span className="status status-notApplicable">{t('status.notApplicable')}</span>
-            ) : (
-              <StatusLabel status={status} />
-            )}
+            <StatusLabel status={status} />
             <Link to="/registries" className="link">
               <Count value={counts[status]} />
             </Link>

@@ -148,7 +148,7 @@ function useColumns(registry: string, repository: string, byTag: boolean) {
     const tag: Column<ImageRow> = {
       id: 'tag',
       header: byTag ? t('image.tag') : t('image.tags'),
-      track: 'minmax(120px, 1.2fr)',
+      track: 'minmax(110px, 1fr)',
       cell: ({ image, tags, depth }) =>
         depth > 0 ? (
           <span className="child">{t('image.platformOf')}</span>
@@ -168,7 +168,7 @@ function useColumns(registry: string, repository: string, byTag: boolean) {
     const digest: Column<ImageRow> = {
       id: 'digest',
       header: t('image.digest'),
-      track: '150px',
+      track: '140px',
       cell: ({ image, depth }) => (
         <span className={depth > 0 ? 'child' : undefined} title={image.digest}>
           <ImageLink registry={registry} repository={repository} digest={image.digest} inGrid>
@@ -183,7 +183,7 @@ function useColumns(registry: string, repository: string, byTag: boolean) {
       {
         id: 'platform',
         header: t('image.platform'),
-        track: '120px',
+        track: '110px',
         cell: ({ image }) =>
           image.platform ? (
             <span className="cut">
@@ -199,18 +199,14 @@ function useColumns(registry: string, repository: string, byTag: boolean) {
       {
         id: 'status',
         header: t('image.status'),
-        track: 'minmax(150px, 1.3fr)',
-        cell: ({ image }) => (
-          <span className="cut">
-            <StatusLabel status={image.status} cause={image.cause} />
-          </span>
-        ),
+        track: 'minmax(200px, 1.5fr)',
+        cell: ({ image }) => <StatusLabel status={image.status} cause={image.cause} />,
       },
-      { id: 'scan', header: t('image.scan'), track: 'minmax(110px, 1fr)', cell: ({ image }) => <ScanLabel scan={image.scan} /> },
+      { id: 'scan', header: t('image.scan'), track: 'minmax(100px, 1fr)', cell: ({ image }) => <ScanLabel scan={image.scan} /> },
       {
         id: 'severities',
         header: t('finding.findings'),
-        track: 'minmax(200px, 1.6fr)',
+        track: 'minmax(216px, 1.4fr)',
         cell: ({ image }) =>
           image.status === 'notApplicable' ? (
             <NotGiven />
@@ -227,18 +223,18 @@ function useColumns(registry: string, repository: string, byTag: boolean) {
       {
         id: 'patchable',
         header: t('image.fixable'),
-        track: '80px',
+        track: '84px',
         end: true,
         cell: ({ image }) => (
           <ImageFixable image={image} registry={registry} repository={repository} />
         ),
       },
       { id: 'size', header: t('image.size'), track: '90px', end: true, cell: ({ image }) => <Bytes value={image.sizeBytes} /> },
-      { id: 'pushed', header: t('image.pushed'), track: '130px', cell: ({ image }) => <Age at={image.pushedAt} /> },
+      { id: 'pushed', header: t('image.pushed'), track: '116px', cell: ({ image }) => <Age at={image.pushedAt} /> },
       {
         id: 'pulled',
         header: t('image.lastPull'),
-        track: '130px',
+        track: '116px',
         cell: ({ image }) => (
           <Age at={image.lastPulledAt}>
             <span className="muted">{t('image.neverPulled')}</span>

@@ -40,7 +40,7 @@ export function findingColumns(
     </span>
   );
   const all: Record<ColumnName, Omit<Column<FindingRow>, 'id' | 'header' | 'sort'>> = {
-    id: { track: '120px', cell: (row) => <code className="cut">{row.id}</code> },
+    id: { track: '150px', cell: (row) => <code className="cut">{row.id}</code> },
     severity: { track: '104px', descending: true, cell: (row) => <SeverityLabel severity={row.severity} /> },
     title: {
       track: 'minmax(220px, 3fr)',
@@ -67,7 +67,7 @@ export function findingColumns(
         ),
     },
     patchable: {
-      track: '88px',
+      track: '96px',
       descending: true,
       cell: (row) => (row.patchable ? t('value.yes') : <span className="muted">{t('value.no')}</span>),
     },
