@@ -445,3 +445,175 @@ fn checksum_fits(block: &[u8; BLOCK]) -> bool {
     }
     i64::try_from(claimed).is_ok_and(|claimed| claimed == unsigned || claimed == signed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::LayerEncoding;
+
+    /// A header block with these fields and a checksum that fits.
+    fn header(name: &str, flag: u8, size: &[u8]) -> Vec<u8> {
+        let mut block = vec![0; BLOCK];
+        block[..name.len()].copy_from_slice(name.as_bytes());
+        block[124..124 + size.len()].copy_from_slice(size);
+        block[156] = flag;
+        block[257..265].copy_from_slice(b"ustar\x0000");
+        sealed(block)
+    }
+
+    fn sealed(mut block: Vec<u8>) -> Vec<u8> {
+        block[148..156].copy_from_slice(b"        ");
+        let sum: u32 = block.iter().map(|&b| u32::from(b)).sum();
+        block[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+        block
+    }
+
+    fn octal(n: usize) -> Vec<u8> {
+        format!("{n:011o}\0").into_bytes()
+    }
+
+    /// An entry with its body and padding.
+    fn entry(name: &str, flag: u8, body: &[u8]) -> Vec<u8> {
+        let mut bytes = header(name, flag, &octal(body.len()));
+        bytes.extend_from_slice(body);
+        bytes.resize(bytes.len().next_multiple_of(BLOCK), 0);
+        bytes
+    }
+
+    fn pax(records: &[(&str, &str)], flag: u8) -> Vec<u8> {
+        let mut text = String::new();
+        for (key, value) in records {
+            let rest = format!(" {key}={value}\n");
+            let mut length = rest.len() + 1;
+            while format!("{length}{rest}").len() != length {
+                length += 1;
+            }
+            text.push_str(&format!("{length}{rest}"));
+        }
+        entry("pax", flag, text.as_bytes())
+    }
+
+    const END: [u8; 1024] = [0; 1024];
+
+    /// What is read: `path=body` of each entry, and how it ends.
+    fn check(parts: &[&[u8]], expected: &[&str], error: Option<&str>) {
+        let bytes = parts.concat();
+        let limits = Limits::default();
+        let (source, _) =
+            Source::open(bytes.as_slice(), LayerEncoding::Plain, &limits).expect("opens");
+        let mut archive = Archive::new(source, &limits);
+        let mut found = Vec::new();
+        let end = loop {
+            match archive.next_entry() {
+                Ok(Some(entry)) => {
+                    let mut body = Vec::new();
+                    let odd = if entry.oddity.is_some() { "!" } else { "" };
+                    let read = archive.read_body(100, &mut body);
+                    found.push(format!(
+                        "{odd}{}={}",
+                        String::from_utf8_lossy(&entry.path),
+                        String::from_utf8_lossy(&body)
+                    ));
+                    if let Err(error) = read {
+                        break Some(error);
+                    }
+                }
+                Ok(None) => break None,
+                Err(error) => break Some(error),
+            }
+        };
+        assert_eq!(found, expected);
+        let end = end.map(|error| error.to_string());
+        assert_eq!(end.is_some(), error.is_some(), "{end:?}");
+        assert!(end.unwrap_or_default().contains(error.unwrap_or_default()));
+    }
+
+    #[test]
+    fn plain_entries() {
+        check(&[&entry("a", b'0', b"body"), &entry("b", b'0', b""), &END], &["a=body", "b="], None);
+        check(&[&entry("a", b'0', b"body")], &["a=body"], None);
+        check(&[], &[], None);
+    }
+
+    #[test]
+    fn two_zero_blocks_end_it() {
+        check(&[&entry("a", b'0', b""), &END, &entry("b", b'0', b"")], &["a="], None);
+        check(&[&END[..512], &entry("b", b'0', b"")], &[], Some("one zero block"));
+    }
+
+    #[test]
+    fn extension_headers_set_the_next_entry_only() {
+        let long = pax(&[("path", "long/name"), ("size", "2")], b'x');
+        check(
+            &[&long, &entry("a", b'0', b"xy"), &entry("b", b'0', b"z"), &END],
+            &["long/name=xy", "b=z"],
+            None,
+        );
+        check(&[&pax(&[("path", "")], b'x'), &entry("a", b'0', b""), &END], &["a="], None);
+        let gnu = entry("././@LongLink", b'L', b"gnu/name\0");
+        check(&[&gnu, &entry("a", b'0', b"x"), &END], &["gnu/name=x"], None);
+        check(&[&long, &gnu, &entry("a", b'0', b"xy"), &END], &["gnu/name=xy"], None);
+    }
+
+    #[test]
+    fn what_readers_disagree_about_is_odd() {
+        check(&[&pax(&[("path", "other")], b'g'), &entry("a", b'0', b""), &END], &["!a="], None);
+        check(&[&pax(&[("comment", "x")], b'g'), &entry("a", b'0', b""), &END], &["a="], None);
+        check(
+            &[&header("d/", b'5', &octal(512)), &entry("a", b'0', b""), &END],
+            &["!d/=", "a="],
+            None,
+        );
+    }
+
+    #[test]
+    fn sizes_that_lie() {
+        let eight_eib = [&[0x80, 0, 0, 0][..], &(1u64 << 63).to_be_bytes()].concat();
+        check(&[&header("a", b'0', &eight_eib), &END], &[], Some("its size"));
+        check(&[&header("a", b'0', &[0xff; 12]), &END], &[], Some("its size"));
+        check(&[&header("a", b'0', b"zzzzzzzzzzz\0"), &END], &[], Some("its size"));
+        check(
+            &[&header("a", b'0', b"77777777777\0"), &END],
+            &[&format!("a={}", "\0".repeat(100))],
+            Some("breaks off"),
+        );
+        let base_256 = [&[0x80, 0, 0, 0][..], &2u64.to_be_bytes()].concat();
+        let mut body = [0; BLOCK];
+        body[..2].copy_from_slice(b"xy");
+        check(&[&header("a", b'0', &base_256), &body, &END], &["a=xy"], None);
+        check(
+            &[&pax(&[("size", "-1")], b'x'), &entry("a", b'0', b""), &END],
+            &[],
+            Some("pax size"),
+        );
+    }
+
+    #[test]
+    fn broken_headers() {
+        let mut wrong = entry("a", b'0', b"");
+        wrong[0] = b'b';
+        check(&[&wrong, &END], &[], Some("checksum"));
+        check(&[&entry("a", b'0', b"")[..100]], &[], Some("breaks off"));
+        check(&[&entry("p", b'x', b"9 nonsense"), &END], &[], Some("pax record"));
+        check(&[&header("p", b'x', &octal(2 << 20)), &END], &[], Some("extension header"));
+    }
+
+    #[test]
+    fn prefixes_and_sparse_files() {
+        let mut long = header("name", b'0', &octal(0));
+        long[345..351].copy_from_slice(b"prefix");
+        check(&[&sealed(long), &END], &["prefix/name="], None);
+        let mut sparse = header("s", b'S', &octal(4));
+        sparse[257..265].copy_from_slice(b"ustar  \0");
+        sparse[482] = 1;
+        let mut map = [0; BLOCK];
+        map[0] = b'1';
+        let mut data = [0; BLOCK];
+        data[..4].copy_from_slice(b"data");
+        check(
+            &[&sealed(sparse), &map, &data, &entry("a", b'0', b""), &END],
+            &["s=data", "a="],
+            None,
+        );
+    }
+}

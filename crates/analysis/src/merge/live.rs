@@ -22,6 +22,9 @@ pub struct LiveItem<'a> {
     pub written: u32,
 }
 
+/// What a layer brings: where, what, and what could not be read of it.
+type Brought<'a> = (String, &'a Record, &'a [(ProblemKind, String)]);
+
 /// All of it, by real path.
 #[derive(Default)]
 pub struct Live<'a> {
@@ -80,6 +83,10 @@ impl<'a> Live<'a> {
             (path, &evidence.record, evidence.problems.as_slice())
         });
         for (path, record, complaints) in own.chain(linked) {
+            // Where folders were moved, they may have met something else.
+            if !moved.is_empty() && !matches!(table.mention(&path), Mention::Here(_)) {
+                continue;
+            }
             let origin = match gone.get(&path) {
                 Some(before) if before.record == record => before.origin,
                 _ => index,
@@ -91,11 +98,7 @@ impl<'a> Live<'a> {
     }
 
     /// Hard links into lower layers carry what was there.
-    fn links_out(
-        &self,
-        layer: &'a LayerAnalysis,
-        moved: &[Moved],
-    ) -> Vec<(String, &'a Record, &'a [(ProblemKind, String)])> {
+    fn links_out(&self, layer: &'a LayerAnalysis, moved: &[Moved]) -> Vec<Brought<'a>> {
         let found = |(path, target): &(String, String)| {
             let item = self.items.get(target)?;
             Some((moved_path(path, moved).into_owned(), item.record, item.complaints))

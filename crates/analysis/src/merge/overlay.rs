@@ -158,8 +158,8 @@ impl<'a> Overlay<'a> {
             if moved.iter().any(inside) || !self.links.contains(path) {
                 continue;
             }
-            if let Some(Present::Symlink(_)) = self.present(path)
-                && let Some(real) = self.unpack_path(path)
+            if let Some(Present::Symlink(_)) = self.present_below(table, path)
+                && let Some(real) = self.unpack_path(table, path)
             {
                 moved.push((path.clone(), real));
             }
@@ -167,9 +167,24 @@ impl<'a> Overlay<'a> {
         moved
     }
 
+    /// What lies at a path while a layer with this table is unpacked: its
+    /// whiteouts have gone ahead, its implied directories are those below.
+    fn present_below<'t>(&'t self, table: &'t PathTable, path: &str) -> Option<Present<'t>> {
+        match table.mention(path) {
+            Mention::None => self.present(path),
+            Mention::Gone => None,
+            Mention::Here(node) => match node.kind {
+                PathKind::Directory if !node.explicit && !node.opaque => self.present(path),
+                PathKind::Directory => Some(Present::Directory),
+                PathKind::Symlink => Some(Present::Symlink(table.target(&node))),
+                _ => Some(Present::File),
+            },
+        }
+    }
+
     /// Where a runtime puts what lies in a directory that is a link: parts
     /// that do not exist are made.
-    fn unpack_path(&self, path: &str) -> Option<String> {
+    fn unpack_path(&self, table: &PathTable, path: &str) -> Option<String> {
         let mut names: Vec<String> = reversed_names(path);
         let mut here: Vec<String> = Vec::new();
         let mut hops = 0;
@@ -181,7 +196,9 @@ impl<'a> Overlay<'a> {
                 }
                 _ => {
                     here.push(name);
-                    if let Some(Present::Symlink(target)) = self.present(&here.join("/")) {
+                    if let Some(Present::Symlink(target)) =
+                        self.present_below(table, &here.join("/"))
+                    {
                         hops += 1;
                         if hops > LINK_HOPS_MAX {
                             return None;
@@ -228,7 +245,10 @@ fn relocate(table: &PathTable, moved: &[Moved]) -> PathTable {
     if table.root().is_some_and(|root| root.opaque) {
         let _ = tree.opaque("");
     }
-    for event in table.events() {
+    // Archives are written in the order of their paths.
+    let mut events = table.events();
+    events.sort_by(|a, b| a.path.cmp(&b.path));
+    for event in events {
         if moved.iter().any(|(from, _)| *from == event.path) {
             continue;
         }
@@ -237,6 +257,7 @@ fn relocate(table: &PathTable, moved: &[Moved]) -> PathTable {
         let _ = match event.node.kind {
             PathKind::Whiteout => tree.whiteout(&path),
             PathKind::Directory if event.node.explicit => tree.put(&path, PathKind::Directory, ""),
+            PathKind::Directory if event.node.opaque => tree.opaque(&path),
             PathKind::Directory => continue,
             kind => tree.put(&path, kind, event.target),
         };
