@@ -41,9 +41,6 @@ pub enum Command {
     Versions(VersionsCommand),
     /// Print the OpenAPI document of the native API.
     Openapi,
-    /// Analyse one layer inside the sandbox; started by lazaret itself.
-    #[command(hide = true, name = backends::sandbox::WORKER_COMMAND)]
-    Worker,
 }
 
 #[derive(Debug, Args)]

@@ -23,11 +23,11 @@ use cli::{AdvisoriesCommand, Cli, Command, VersionsCommand};
 const EXIT_FAILED: u8 = 3;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    if matches!(cli.command, Command::Worker) {
-        // Before anything else: no runtime, no logs, nothing but the sandbox.
+    // Before anything else: no runtime, no logs, nothing but the sandbox.
+    if std::env::args_os().nth(1).is_some_and(|word| word == backends::sandbox::WORKER_COMMAND) {
         return backends::sandbox::worker_main();
     }
+    let cli = Cli::parse();
     // With two providers compiled in by dependencies, rustls could not choose.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match run(cli) {
@@ -72,7 +72,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                         println!("{}", api::portal::openapi::document_json()?);
                         Ok(ExitCode::SUCCESS)
                     }
-                    Command::Serve(_) | Command::Worker => unreachable!("handled above"),
+                    Command::Serve(_) => unreachable!("handled above"),
                 }
             })
         }
