@@ -48,7 +48,8 @@ impl Index {
                     all.sort_by(|a, b| a.0.id.cmp(&b.0.id));
                     all
                 };
-                if said(&old) != said(&new) {
+                // A source that came or went changes every package it names.
+                if old.is_none() || new.is_none() || said(&old) != said(&new) {
                     packages.insert((asked_as(key.0), key.1));
                 }
             }

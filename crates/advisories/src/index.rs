@@ -269,19 +269,32 @@ impl Index {
     /// Last day of free support of a release, `YYYY-MM-DD`, where a table of
     /// releases is imported and names it.
     pub fn end_of_life(&self, os: &OsRelease) -> Option<String> {
-        let version = os.version_id.as_deref()?;
+        self.end_of(&os.id, os.version_id.as_deref()?)
+    }
+
+    fn end_of(&self, id: &str, version: &str) -> Option<String> {
         let bases =
             self.sources.iter().filter(|s| s.family.is_empty()).filter_map(|s| s.base.as_ref());
         bases
             .flat_map(|base| base.ends_of_life())
-            .filter(|end| end.id == os.id)
+            .filter(|end| end.id == id)
             .filter(|end| {
-                version
-                    .strip_prefix(end.release.as_str())
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+                let rest = version.strip_prefix(end.release.as_str());
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
             })
             .max_by_key(|end| end.release.len())
             .map(|end| end.date)
+    }
+
+    /// The day on which a release's support ended, if that was before the
+    /// family's own data was made: its feed then still lists old fixes, but
+    /// tells of no new defect, and finding nothing says nothing.
+    pub fn lapsed(&self, namespace: &Namespace) -> Option<String> {
+        let end = self.end_of(&namespace.family().to_ascii_lowercase(), namespace.release()?)?;
+        let of_family = self.sources.iter().filter(|s| s.family == namespace.family());
+        let newest = of_family.flat_map(|s| s.segments()).filter_map(|s| s.meta().data_date).max();
+        // Both are written year first, so that text order is time order.
+        newest.and_then(rfc3339).filter(|newest| newest.as_str() > end.as_str()).map(|_| end)
     }
 
     /// Every namespace that a complete feed speaks of.

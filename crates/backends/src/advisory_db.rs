@@ -213,13 +213,16 @@ impl AdvisoryDb {
 
     fn lock(&self) -> Result<File, AdvisoryDbError> {
         let segments = self.dir.join(SEGMENTS);
-        fs::create_dir_all(&segments).map_err(AdvisoryDbError::io("make the directory", &segments))?;
+        fs::create_dir_all(&segments)
+            .map_err(AdvisoryDbError::io("make the directory", &segments))?;
         let path = self.dir.join(LOCK);
         let file = File::create(&path).map_err(AdvisoryDbError::io("open", &path))?;
         match file.try_lock() {
             Ok(()) => Ok(file),
             Err(TryLockError::WouldBlock) => Err(AdvisoryDbError::Busy(self.dir.clone())),
-            Err(TryLockError::Error(source)) => Err(AdvisoryDbError::Io { action: "lock", path, source }),
+            Err(TryLockError::Error(source)) => {
+                Err(AdvisoryDbError::Io { action: "lock", path, source })
+            }
         }
     }
 
@@ -231,9 +234,13 @@ impl AdvisoryDb {
             Err(source) => return Err(AdvisoryDbError::Io { action: "read", path, source }),
         };
         let refuse = |reason: String| AdvisoryDbError::Catalogue { path: path.clone(), reason };
-        let catalogue: Catalogue = serde_json::from_slice(&bytes).map_err(|e| refuse(e.to_string()))?;
+        let catalogue: Catalogue =
+            serde_json::from_slice(&bytes).map_err(|e| refuse(e.to_string()))?;
         if catalogue.format != CATALOGUE_FORMAT {
-            return Err(refuse(format!("it is of format {}, not {CATALOGUE_FORMAT}", catalogue.format)));
+            return Err(refuse(format!(
+                "it is of format {}, not {CATALOGUE_FORMAT}",
+                catalogue.format
+            )));
         }
         Ok(Some(catalogue))
     }
@@ -242,7 +249,8 @@ impl AdvisoryDb {
         let open = |row: &Row| {
             let path = self.segment_path(&row.file);
             let map = files::map(&path).map_err(AdvisoryDbError::io("map", &path))?;
-            let segment = Segment::open(map).map_err(|source| AdvisoryDbError::Segment { path, source })?;
+            let segment =
+                Segment::open(map).map_err(|source| AdvisoryDbError::Segment { path, source })?;
             Ok(Arc::new(segment))
         };
         catalogue.segments.iter().map(open).collect()
@@ -256,9 +264,18 @@ impl AdvisoryDb {
 
     /// A segment's file is named by its contents, so an equal one is never
     /// written twice and a mapped one never changes.
-    fn write_segment(&self, source: String, role: Role, bytes: &[u8]) -> Result<Row, AdvisoryDbError> {
+    fn write_segment(
+        &self,
+        source: String,
+        role: Role,
+        bytes: &[u8],
+    ) -> Result<Row, AdvisoryDbError> {
         let seal: String = bytes.iter().rev().take(12).map(|b| format!("{b:02x}")).collect();
-        let slug: String = source.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(60).collect();
+        let slug: String = source
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+            .take(60)
+            .collect();
         let file = format!("{slug}-{seal}.seg");
         let path = self.segment_path(&file);
         files::write_durably(&path, bytes).map_err(AdvisoryDbError::io("write", &path))?;
@@ -287,8 +304,9 @@ impl AdvisoryDb {
             segments: rows.into_values().collect(),
         };
         let path = self.dir.join(CATALOGUE);
-        let json = serde_json::to_vec_pretty(&catalogue)
-            .map_err(|e| AdvisoryDbError::Catalogue { path: path.clone(), reason: e.to_string() })?;
+        let json = serde_json::to_vec_pretty(&catalogue).map_err(|e| {
+            AdvisoryDbError::Catalogue { path: path.clone(), reason: e.to_string() }
+        })?;
         files::write_durably(&path, &json).map_err(AdvisoryDbError::io("replace", &path))?;
         self.remove_unnamed(&catalogue);
         Ok(())

@@ -29,14 +29,10 @@ pub fn match_package(
 ) -> PackageVerdict {
     let Some(namespace) = namespace else { return unassessed(unknown_namespace(package.kind)) };
     let judged = judge(index, namespace, package);
-    let mut verdict =
-        PackageVerdict { assessed: index.covers(namespace), ..PackageVerdict::default() };
-    if !verdict.assessed {
-        let loose =
-            index.feeds().iter().any(|f| f.family == namespace.family() && f.delta_records > 0);
-        verdict
-            .undetermined
-            .push(Undetermined { reason: no_feed(namespace, loose), advisory: None });
+    let mut verdict = PackageVerdict::default();
+    match gap(index, namespace) {
+        Some(reason) => verdict.undetermined.push(Undetermined { reason, advisory: None }),
+        None => verdict.assessed = true,
     }
     for (_, decision) in judged {
         match decision {
@@ -65,16 +61,23 @@ fn unknown_namespace(kind: PackageType) -> String {
     }
 }
 
-fn no_feed(namespace: &Namespace, loose: bool) -> String {
+/// Why finding nothing in a namespace would say nothing; `None`: it would.
+fn gap(index: &Index, namespace: &Namespace) -> Option<String> {
     let name = match namespace.release() {
         Some(release) => format!("{} {release}", namespace.family()),
         None => namespace.family().to_owned(),
     };
-    if loose {
+    if index.covers(namespace) {
+        return index.lapsed(namespace).map(|end| {
+            format!("support for {name} ended on {end}, its feed tells of no newer defects")
+        });
+    }
+    let loose = index.feeds().iter().any(|f| f.family == namespace.family() && f.delta_records > 0);
+    Some(if loose {
         format!("only single advisories for {name} are imported, no complete feed")
     } else {
         format!("no advisory feed for {name} is imported")
-    }
+    })
 }
 
 /// What was decided about one defect.

@@ -13,7 +13,7 @@ use crate::names::normalise;
 use crate::record::Record;
 
 /// zstd level of text blocks: past it texts hardly shrink.
-const TEXT_LEVEL: i32 = 15;
+const TEXT_LEVEL: i32 = 12;
 
 /// Why a segment could not be written.
 #[derive(Debug, thiserror::Error)]

@@ -54,9 +54,15 @@ fn exports_replace_and_loose_records_add() {
     assert_eq!(site.db.generation().unwrap(), None);
     assert!(site.db.load().unwrap().feeds().is_empty());
 
-    zip_of(&site.path("all.zip"), &[("A-1.json", osv("A-1", "a", "1.0")), ("index/x.json", "{}".into())]);
+    let names: Vec<String> = (1..20).map(|n| format!("A-{n}.json")).collect();
+    let mut members: Vec<_> = names
+        .iter()
+        .map(|name| (name.as_str(), osv(name.trim_end_matches(".json"), "a", "1.0")))
+        .collect();
+    members.push(("index/x.json", "{}".into()));
+    zip_of(&site.path("all.zip"), &members);
     let reports = site.import(&["all.zip"]);
-    assert_eq!((reports[0].source.as_str(), reports[0].records), ("osv/PyPI", 1));
+    assert_eq!((reports[0].source.as_str(), reports[0].records), ("osv/PyPI", 19));
     assert_eq!(reports[0].skipped.get("member that is no OSV record"), Some(&1));
     assert_eq!(site.db.generation().unwrap(), Some(1));
 
@@ -66,13 +72,16 @@ fn exports_replace_and_loose_records_add() {
     fs::write(site.path("loose/nested/B-1.json"), osv("B-1", "b", "1.0")).unwrap();
     fs::write(site.path("loose/README"), "hello").unwrap();
     let reports = site.import(&["loose"]);
-    assert_eq!(reports.iter().map(|r| r.source.as_str()).collect::<Vec<_>>(), ["osv/PyPI", "files"]);
-    assert_eq!((site.known("a"), site.known("b"), site.db.generation().unwrap()), (1, 1, Some(2)));
+    assert_eq!(
+        reports.iter().map(|r| r.source.as_str()).collect::<Vec<_>>(),
+        ["osv/PyPI", "files"]
+    );
+    assert_eq!((site.known("a"), site.known("b"), site.db.generation().unwrap()), (19, 1, Some(2)));
     assert_eq!(reader.statements(&Namespace::new("PyPI"), "b").len(), 0);
 
     // A complete export says everything there is: the loose record is gone.
     site.import(&["all.zip"]);
-    assert_eq!((site.known("a"), site.known("b")), (1, 0));
+    assert_eq!((site.known("a"), site.known("b")), (19, 0));
     assert_eq!(fs::read_dir(site.path("db/segments")).unwrap().count(), 1);
 }
 
@@ -82,7 +91,10 @@ fn what_is_no_feed_changes_nothing() {
     fs::write(site.path("x.json"), "{\"hello\":1}").unwrap();
     fs::write(site.path("broken.zip"), b"PK\x03\x04 broken").unwrap();
     let reports = site.import(&["x.json", "broken.zip"]);
-    assert_eq!((reports.len(), reports[0].source.as_str(), reports[0].problems.len()), (1, "files", 1));
+    assert_eq!(
+        (reports.len(), reports[0].source.as_str(), reports[0].problems.len()),
+        (1, "files", 1)
+    );
     assert_eq!(site.db.generation().unwrap(), None);
     let missing = site.db.import(&[site.path("nothing")], 0, &mut |_| {});
     assert!(matches!(missing, Err(AdvisoryDbError::Io { .. })));
@@ -140,7 +152,8 @@ fn real_feeds_import_whole() {
         return;
     }
     let site = Site::new();
-    let feeds = ["osv/PyPI", "osv/npm", "osv/Debian", "debian", "alpine", "kev", "epss", "eol/debian.csv"];
+    let feeds =
+        ["osv/PyPI", "osv/npm", "osv/Debian", "debian", "alpine", "kev", "epss", "eol/debian.csv"];
     let mut records = BTreeMap::new();
     for feed in feeds {
         let started = std::time::Instant::now();
@@ -166,10 +179,24 @@ fn real_feeds_import_whole() {
     }
     assert!(!index.covers(&Namespace::new("Alpine:v3.99")));
     let facts = index.cve("CVE-2021-44228");
-    assert!(facts.kev.is_some_and(|kev| kev.ransomware) && facts.epss.is_some_and(|epss| epss.score > 0.9));
+    assert!(
+        facts.kev.is_some_and(|kev| kev.ransomware)
+            && facts.epss.is_some_and(|epss| epss.score > 0.9)
+    );
     // The starter set kept in the project must stay below 20 MB.
     let segments = fs::read_dir(site.path("db/segments")).unwrap();
     let bytes: u64 = segments.map(|s| s.unwrap().metadata().unwrap().len()).sum();
     eprintln!("{bytes} bytes in all");
     assert!(bytes < 20_000_000, "{bytes}");
+}
+
+#[test]
+fn a_bag_of_samples_is_no_export() {
+    let site = Site::new();
+    let members =
+        [("a.json", osv("A-1", "a", "1.0")), ("b.txt", "b".into()), ("c.txt", "c".into())];
+    zip_of(&site.path("bag.zip"), &members);
+    let reports = site.import(&["bag.zip"]);
+    assert_eq!((reports[0].source.as_str(), reports[0].problems.len()), ("files", 1));
+    assert!(site.db.load().unwrap().feeds().is_empty());
 }

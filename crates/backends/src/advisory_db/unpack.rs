@@ -23,6 +23,9 @@ const MEMBERS_MAX: usize = 2_000_000;
 /// Members, spread over an archive, that tell what it is: reading each one
 /// twice would double the time of an import.
 const SAMPLED_MEMBERS: usize = 64;
+/// Share of an archive's members that must be of one format: a complete export
+/// makes its releases count as covered, and a few samples must not.
+const OWN_PERCENT_MIN: usize = 90;
 /// Deepest folder.
 const DEPTH_MAX: usize = 16;
 /// Compression inside compression (`.tar.zst` is one).
@@ -120,25 +123,24 @@ fn feed_bytes(name: &str, bytes: Vec<u8>, import: &mut Import, wrappers_left: us
 /// An archive is one feed's: a complete OSV export, or Alpine's database. One
 /// that mixes formats is a collection of samples and not a feed's state.
 fn feed_archive(name: &str, members: Vec<(String, Vec<u8>)>, import: &mut Import) {
-    let mut formats: Vec<Format> = Vec::new();
     let step = members.len().div_ceil(SAMPLED_MEMBERS).max(1);
-    for (_, bytes) in members.iter().step_by(step) {
-        if let Some(format) = Format::detect(bytes).filter(|f| !formats.contains(f)) {
-            formats.push(format);
-        }
-    }
-    match formats.as_slice() {
-        [Format::OsvRecord] => import.osv_export(members),
-        [_] => {
-            for (member, bytes) in members {
-                import.document(&format!("{name}:{member}"), &bytes);
-            }
-        }
-        [] => import.skip_file("archive without a document of a known format"),
-        _ => import.problem_file(
+    let sampled: Vec<Option<Format>> =
+        members.iter().step_by(step).map(|(_, bytes)| Format::detect(bytes)).collect();
+    let Some(format) = sampled.iter().flatten().next().copied() else {
+        return import.skip_file("archive without a document of a known format");
+    };
+    let own = sampled.iter().filter(|f| **f == Some(format)).count();
+    if own * 100 < sampled.len() * OWN_PERCENT_MIN {
+        import.problem_file(
             name,
-            "it mixes documents of several feeds; unpack it and import what is wanted",
-        ),
+            "it mixes feeds or other documents; unpack it and import what is wanted",
+        );
+    } else if format == Format::OsvRecord {
+        import.osv_export(members);
+    } else {
+        for (member, bytes) in members {
+            import.document(&format!("{name}:{member}"), &bytes);
+        }
     }
 }
 

@@ -164,6 +164,22 @@ fn a_release_without_a_feed_is_not_assessed() {
 }
 
 #[test]
+fn a_release_past_its_end_is_not_assessed() {
+    let ends = "version,codename,series,created,release,eol\n1.1,Buzz,buzz,,,1997-06-05\n12,Bookworm,bookworm,,,END\n";
+    let good = deb("openssl", "3.0.20-1", "openssl", "3.0.20-1");
+    // The list's newest advisory is of 2023-10-25.
+    let over = index(&[DSA, &ends.replace("END", "2023-10-01")], &[]);
+    let verdict = judged(&over, "Debian:12", &good);
+    assert!(
+        !verdict.assessed && verdict.undetermined[0].reason.contains("ended on 2023-10-01"),
+        "{verdict:?}"
+    );
+    assert_eq!(judged(&over, "Debian:12", &deb("a", "1", "openssl", "1")).findings.len(), 2);
+    let running = index(&[DSA, &ends.replace("END", "2023-11-01")], &[]);
+    assert!(judged(&running, "Debian:12", &good).assessed);
+}
+
+#[test]
 fn clean_needs_packages_and_no_hidden_ones() {
     let index = index(&[DSA], &[]);
     let good = deb("openssl", "3.0.20-1", "openssl", "3.0.20-1");
