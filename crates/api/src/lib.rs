@@ -1,4 +1,8 @@
 //! HTTP only: distribution, azure, portal.
 
+pub mod azure;
 pub mod distribution;
+pub mod inspections;
 pub mod portal;
+
+pub use inspections::Inspections;

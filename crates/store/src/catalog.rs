@@ -30,6 +30,15 @@ pub struct RepositoryPage {
     pub entries: Vec<RepositorySummary>,
 }
 
+/// All repositories together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RegistrySummary {
+    /// Number of repositories.
+    pub repositories: u64,
+    /// Newest first push of a manifest that is still held.
+    pub last_push_at: Option<Millis>,
+}
+
 /// A manifest that an index lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexChild {
@@ -93,6 +102,9 @@ pub struct Place {
 /// Reads across repositories. Every answer is of one moment.
 #[async_trait]
 pub trait CatalogStore: Send + Sync {
+    /// All repositories together.
+    async fn registry_summary(&self) -> Result<RegistrySummary, StoreError>;
+
     /// Repositories whose name contains a text (in any case of letters), by
     /// name, from position `offset` on.
     async fn repository_page(
@@ -145,6 +157,10 @@ pub trait CatalogStore: Send + Sync {
         after: Option<(&str, &str)>,
         limit: u32,
     ) -> Result<Vec<(RepositoryName, Digest)>, StoreError>;
+
+    /// Images whose last scan failed, as pairs of repository and digest, sorted
+    /// by both.
+    async fn failed_scans(&self, limit: u32) -> Result<Vec<(RepositoryName, Digest)>, StoreError>;
 
     /// Newest end of a scan of an image that a repository holds; of all
     /// repositories, or of one.

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod blobs;
+pub mod catalog;
 pub mod error;
 pub mod registry;
 pub mod scan;
@@ -9,6 +10,7 @@ pub mod suite;
 
 pub use accounts::{Account, AccountStore};
 pub use blobs::{BlobFile, BlobStore, UploadId, UploadWriter};
+pub use catalog::CatalogStore;
 pub use error::StoreError;
 pub use registry::{
     ManifestReference, ManifestSummary, NewManifest, PutManifest, ReferenceKind, RegistryStore,

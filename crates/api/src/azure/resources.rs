@@ -1,0 +1,107 @@
+//! The one subscription, its one resource group and its one registry.
+
+use serde_json::{Value, json};
+use store::StoreError;
+use store::scan::ScanStore;
+use uuid::Uuid;
+
+use super::AzureState;
+use super::error::ArmError;
+use super::scope::Scope;
+
+/// Name of the fact that holds the subscription's GUID.
+const SUBSCRIPTION_FACT: &str = "subscription_id";
+/// What the subscription is called.
+const SUBSCRIPTION_NAME: &str = "default";
+/// The one resource group.
+pub(super) const RESOURCE_GROUP: &str = "default";
+/// Azure says where a thing is; ours is where its owner put it.
+const LOCATION: &str = "local";
+
+/// The GUID of the subscription `default`: made on the first start, then kept.
+pub async fn subscription_id(scans: &dyn ScanStore) -> Result<Uuid, StoreError> {
+    let corrupt = |error| StoreError::corrupt("subscription", error);
+    if let Some(text) = scans.scan_fact(SUBSCRIPTION_FACT).await? {
+        return Uuid::try_parse(&text).map_err(corrupt);
+    }
+    scans.set_scan_fact(SUBSCRIPTION_FACT, &Uuid::new_v4().to_string()).await?;
+    // What was kept counts, should another process have started at the same time.
+    let text = scans.scan_fact(SUBSCRIPTION_FACT).await?.unwrap_or_default();
+    Uuid::try_parse(&text).map_err(corrupt)
+}
+
+impl AzureState {
+    /// The registry's id, spelled as published queries want it.
+    pub(super) fn registry_id(&self) -> String {
+        format!(
+            "/subscriptions/{}/resourceGroups/{RESOURCE_GROUP}/providers/Microsoft.ContainerRegistry/registries/{}",
+            self.subscription, self.registry_name
+        )
+    }
+
+    /// Refuses a scope that is not ours.
+    pub(super) fn check_scope(&self, scope: &Scope) -> Result<(), ArmError> {
+        let (Scope::Subscription(subscription)
+        | Scope::ResourceGroup(subscription, _)
+        | Scope::Registry(subscription, ..)) = scope;
+        self.check_subscription(subscription)?;
+        if let Scope::ResourceGroup(_, group) | Scope::Registry(_, group, _) = scope
+            && !group.eq_ignore_ascii_case(RESOURCE_GROUP)
+        {
+            let message = format!(
+                "Resource group '{group}' could not be found. There is one: '{RESOURCE_GROUP}'."
+            );
+            return Err(ArmError::not_found("ResourceGroupNotFound", message));
+        }
+        if let Scope::Registry(_, _, name) = scope
+            && !name.eq_ignore_ascii_case(&self.registry_name)
+        {
+            let message = format!(
+                "The registry '{name}' was not found. There is one: '{}'.",
+                self.registry_name
+            );
+            return Err(ArmError::not_found("ResourceNotFound", message));
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_subscription(&self, id: &str) -> Result<(), ArmError> {
+        if Uuid::try_parse(id) == Ok(self.subscription) {
+            return Ok(());
+        }
+        let message = format!(
+            "The subscription '{id}' could not be found. GET /subscriptions lists those there are."
+        );
+        Err(ArmError::not_found("SubscriptionNotFound", message))
+    }
+
+    pub(super) fn subscription(&self) -> Value {
+        json!({
+            "id": format!("/subscriptions/{}", self.subscription),
+            "subscriptionId": self.subscription,
+            "tenantId": self.subscription,
+            "displayName": SUBSCRIPTION_NAME,
+            "state": "Enabled",
+        })
+    }
+
+    pub(super) fn resource_group(&self) -> Value {
+        json!({
+            "id": format!("/subscriptions/{}/resourceGroups/{RESOURCE_GROUP}", self.subscription),
+            "name": RESOURCE_GROUP,
+            "type": "Microsoft.Resources/resourceGroups",
+            "location": LOCATION,
+            "properties": { "provisioningState": "Succeeded" },
+        })
+    }
+
+    pub(super) fn registry(&self, host: &str) -> Value {
+        json!({
+            "id": self.registry_id(),
+            "name": &*self.registry_name,
+            "type": "Microsoft.ContainerRegistry/registries",
+            "location": LOCATION,
+            "properties": { "loginServer": host, "provisioningState": "Succeeded" },
+        })
+    }
+}

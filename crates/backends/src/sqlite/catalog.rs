@@ -1,0 +1,331 @@
+//! `store::CatalogStore` on SQLite.
+
+use async_trait::async_trait;
+use oci::media_type::{self, OCI_LAYER, OCI_LAYER_NONDISTRIBUTABLE};
+use oci::{Digest, Manifest, RepositoryName, Tag};
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+use store::StoreError;
+use store::catalog::{
+    CatalogManifest, CatalogStore, IndexChild, LayerEntry, Place, RegistrySummary, RepositoryPage,
+    RepositorySummary,
+};
+use store::scan::Millis;
+
+use super::SqliteStore;
+
+const REPOSITORY: &str = "r.name, (SELECT COUNT(*) FROM tags t WHERE t.repository_id = r.id) AS tags, \
+     (SELECT MAX(m.pushed_at) FROM manifests m WHERE m.repository_id = r.id) AS last_push_at, \
+     (SELECT COALESCE(SUM(b.size), 0) FROM repository_blobs rb JOIN blobs b ON b.digest = rb.digest \
+      WHERE rb.repository_id = r.id) AS size";
+
+/// Columns that [`manifest`] reads; ?2 to ?5 are the media types of indexes and
+/// the beginnings of those of file system layers. Bytes are read of indexes only.
+const MANIFEST: &str = "m.digest, m.media_type, m.artifact_type, m.subject, m.pushed_at, m.pushed_by, \
+     (SELECT json_group_array(t.name) FROM tags t WHERE t.manifest_id = m.id) AS tags, \
+     (SELECT c.media_type FROM manifest_references c WHERE c.manifest_id = m.id AND c.kind = 'config') AS config, \
+     (SELECT COUNT(*) FROM manifest_references l WHERE l.manifest_id = m.id AND l.kind = 'layer') AS layers, \
+     (SELECT COUNT(*) FROM manifest_references l WHERE l.manifest_id = m.id AND l.kind = 'layer' \
+      AND (substr(l.media_type, 1, length(?4)) = ?4 OR substr(l.media_type, 1, length(?5)) = ?5 \
+       OR substr(l.media_type, 1, length(?6)) = ?6)) AS file_system_layers, \
+     (SELECT COALESCE(SUM(b.size), 0) FROM manifest_references b \
+      WHERE b.manifest_id = m.id AND b.kind IN ('config', 'layer')) AS content_size, \
+     CASE WHEN m.media_type IN (?2, ?3) THEN m.bytes END AS bytes";
+
+/// What the media types of Docker's file system layers begin with.
+const DOCKER_LAYERS: &str = "application/vnd.docker.image.rootfs.";
+
+fn read<'r, T>(row: &'r SqliteRow, column: &str) -> Result<T, StoreError>
+where
+    T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
+{
+    row.try_get(column).map_err(StoreError::database("read a row of the catalog"))
+}
+
+fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
+    row: &SqliteRow,
+    column: &str,
+) -> Result<T, StoreError> {
+    let text: String = read(row, column)?;
+    text.parse().map_err(|error| StoreError::corrupt("row of the catalog", error))
+}
+
+fn size(row: &SqliteRow, column: &str) -> Result<u64, StoreError> {
+    let size: i64 = read(row, column)?;
+    u64::try_from(size).map_err(|error| StoreError::corrupt("size", error))
+}
+
+fn tags(row: &SqliteRow) -> Result<Vec<Tag>, StoreError> {
+    let text: String = read(row, "tags")?;
+    let mut tags: Vec<Tag> =
+        serde_json::from_str(&text).map_err(|error| StoreError::corrupt("tags", error))?;
+    tags.sort_unstable();
+    Ok(tags)
+}
+
+fn repository(row: &SqliteRow) -> Result<RepositorySummary, StoreError> {
+    Ok(RepositorySummary {
+        name: parsed(row, "name")?,
+        tags: size(row, "tags")?,
+        last_push_at: read(row, "last_push_at")?,
+        size: size(row, "size")?,
+    })
+}
+
+fn manifest(row: &SqliteRow) -> Result<CatalogManifest, StoreError> {
+    let media_type: String = read(row, "media_type")?;
+    let subject: Option<String> = read(row, "subject")?;
+    let subject = subject.map(|text| Digest::parse(&text)).transpose();
+    let bytes: Option<Vec<u8>> = read(row, "bytes")?;
+    Ok(CatalogManifest {
+        digest: parsed(row, "digest")?,
+        children: bytes.map_or_else(Vec::new, |bytes| children(&bytes, &media_type)),
+        media_type,
+        artifact_type: read(row, "artifact_type")?,
+        subject: subject.map_err(|error| StoreError::corrupt("subject", error))?,
+        tags: tags(row)?,
+        pushed_at: read(row, "pushed_at")?,
+        pushed_by: read(row, "pushed_by")?,
+        config_media_type: read(row, "config")?,
+        layers: size(row, "layers")?,
+        file_system_layers: size(row, "file_system_layers")?,
+        content_size: size(row, "content_size")?,
+    })
+}
+
+/// Children in the index's order, each once. Bytes were read when they were
+/// accepted; an index that cannot be read again lists nothing.
+fn children(bytes: &[u8], media_type: &str) -> Vec<IndexChild> {
+    let Ok(Manifest::Index(index)) = Manifest::parse(bytes, Some(media_type)) else {
+        return Vec::new();
+    };
+    let mut seen = std::collections::HashSet::new();
+    let once = index.manifests.into_iter().filter(|child| seen.insert(child.digest));
+    once.map(|child| IndexChild {
+        digest: child.digest,
+        media_type: child.media_type,
+        platform: child.platform,
+    })
+    .collect()
+}
+
+/// Text that is to be found as it is, whatever it means to LIKE.
+fn pattern(contains: Option<&str>) -> String {
+    let mut pattern = String::from("%");
+    for c in contains.unwrap_or_default().chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+impl SqliteStore {
+    async fn select_manifests(
+        &self,
+        repository: &RepositoryName,
+        digest: Option<&Digest>,
+    ) -> Result<Vec<CatalogManifest>, StoreError> {
+        let query = format!(
+            "SELECT {MANIFEST} FROM manifests m JOIN repositories r ON r.id = m.repository_id \
+             WHERE r.name = ?1 AND (?7 IS NULL OR m.digest = ?7) ORDER BY m.pushed_at DESC, m.id DESC"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(query))
+            .bind(repository.as_str())
+            .bind(media_type::OCI_INDEX)
+            .bind(media_type::DOCKER_LIST)
+            .bind(OCI_LAYER)
+            .bind(OCI_LAYER_NONDISTRIBUTABLE)
+            .bind(DOCKER_LAYERS)
+            .bind(digest.map(ToString::to_string))
+            .fetch_all(self.read())
+            .await
+            .map_err(StoreError::database("list the manifests of a repository"))?;
+        rows.iter().map(manifest).collect()
+    }
+}
+
+#[async_trait]
+impl CatalogStore for SqliteStore {
+    async fn registry_summary(&self) -> Result<RegistrySummary, StoreError> {
+        let row = sqlx::query(
+            "SELECT (SELECT COUNT(*) FROM repositories) AS repositories, MAX(pushed_at) AS last_push_at FROM manifests",
+        )
+        .fetch_one(self.read())
+        .await
+        .map_err(StoreError::database("sum up the registry"))?;
+        Ok(RegistrySummary {
+            repositories: size(&row, "repositories")?,
+            last_push_at: read(&row, "last_push_at")?,
+        })
+    }
+
+    async fn repository_page(
+        &self,
+        contains: Option<&str>,
+        offset: u64,
+        limit: u32,
+    ) -> Result<RepositoryPage, StoreError> {
+        const ATTEMPTED: &str = "list repositories";
+        let pattern = pattern(contains);
+        let mut tx = self.read().begin().await.map_err(StoreError::database(ATTEMPTED))?;
+        let total: i64 = sqlx::query_scalar(
+            "SELECT COUNT(*) FROM repositories r WHERE r.name LIKE ?1 ESCAPE '\\'",
+        )
+        .bind(&pattern)
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(StoreError::database(ATTEMPTED))?;
+        let query = format!(
+            "SELECT {REPOSITORY} FROM repositories r WHERE r.name LIKE ?1 ESCAPE '\\' \
+             ORDER BY r.name LIMIT ?2 OFFSET ?3"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(query))
+            .bind(&pattern)
+            .bind(limit)
+            .bind(signed(offset))
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(StoreError::database(ATTEMPTED))?;
+        let entries = rows.iter().map(repository).collect::<Result<_, _>>()?;
+        Ok(RepositoryPage { total: total.unsigned_abs(), entries })
+    }
+
+    async fn repository_summary(
+        &self,
+        name: &RepositoryName,
+    ) -> Result<Option<RepositorySummary>, StoreError> {
+        let query = format!("SELECT {REPOSITORY} FROM repositories r WHERE r.name = ?1");
+        let row = sqlx::query(sqlx::AssertSqlSafe(query))
+            .bind(name.as_str())
+            .fetch_optional(self.read())
+            .await
+            .map_err(StoreError::database("read a repository"))?;
+        row.as_ref().map(repository).transpose()
+    }
+
+    async fn catalog_manifests(
+        &self,
+        repository: &RepositoryName,
+    ) -> Result<Vec<CatalogManifest>, StoreError> {
+        self.select_manifests(repository, None).await
+    }
+
+    async fn catalog_manifest(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<CatalogManifest>, StoreError> {
+        Ok(self.select_manifests(repository, Some(digest)).await?.pop())
+    }
+
+    async fn manifest_layers(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Vec<LayerEntry>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT l.digest, l.media_type, l.size FROM manifest_references l \
+             JOIN manifests m ON m.id = l.manifest_id JOIN repositories r ON r.id = m.repository_id \
+             WHERE r.name = ?1 AND m.digest = ?2 AND l.kind = 'layer' ORDER BY l.position",
+        )
+        .bind(repository.as_str())
+        .bind(digest.to_string())
+        .fetch_all(self.read())
+        .await
+        .map_err(StoreError::database("list the layers of a manifest"))?;
+        let layer = |row: &SqliteRow| {
+            Ok(LayerEntry {
+                digest: parsed(row, "digest")?,
+                media_type: read(row, "media_type")?,
+                size: size(row, "size")?,
+            })
+        };
+        rows.iter().map(layer).collect()
+    }
+
+    async fn manifest_config(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<Digest>, StoreError> {
+        let row = sqlx::query(
+            "SELECT c.digest FROM manifest_references c JOIN manifests m ON m.id = c.manifest_id \
+             JOIN repositories r ON r.id = m.repository_id \
+             WHERE r.name = ?1 AND m.digest = ?2 AND c.kind = 'config'",
+        )
+        .bind(repository.as_str())
+        .bind(digest.to_string())
+        .fetch_optional(self.read())
+        .await
+        .map_err(StoreError::database("find the configuration of a manifest"))?;
+        row.as_ref().map(|row| parsed(row, "digest")).transpose()
+    }
+
+    async fn places(&self, digest: &Digest) -> Result<Vec<Place>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT r.name, (SELECT json_group_array(t.name) FROM tags t WHERE t.manifest_id = m.id) AS tags \
+             FROM manifests m JOIN repositories r ON r.id = m.repository_id WHERE m.digest = ?1 ORDER BY r.name",
+        )
+        .bind(digest.to_string())
+        .fetch_all(self.read())
+        .await
+        .map_err(StoreError::database("find where a manifest is held"))?;
+        rows.iter()
+            .map(|row| Ok(Place { repository: parsed(row, "name")?, tags: tags(row)? }))
+            .collect()
+    }
+
+    async fn inspected_images(
+        &self,
+        after: Option<(&str, &str)>,
+        limit: u32,
+    ) -> Result<Vec<(RepositoryName, Digest)>, StoreError> {
+        let (repository, digest) = after.unwrap_or_default();
+        let rows = sqlx::query(
+            "SELECT r.name, m.digest FROM manifests m JOIN repositories r ON r.id = m.repository_id \
+             JOIN images i ON i.digest = m.digest WHERE (r.name, m.digest) > (?1, ?2) \
+             ORDER BY r.name, m.digest LIMIT ?3",
+        )
+        .bind(repository)
+        .bind(digest)
+        .bind(limit)
+        .fetch_all(self.read())
+        .await
+        .map_err(StoreError::database("list inspected images"))?;
+        rows.iter().map(|row| Ok((parsed(row, "name")?, parsed(row, "digest")?))).collect()
+    }
+
+    async fn failed_scans(&self, limit: u32) -> Result<Vec<(RepositoryName, Digest)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT r.name, m.digest FROM images i JOIN manifests m ON m.digest = i.digest \
+             JOIN repositories r ON r.id = m.repository_id WHERE i.scan_state = 'failed' \
+             ORDER BY r.name, m.digest LIMIT ?1",
+        )
+        .bind(limit)
+        .fetch_all(self.read())
+        .await
+        .map_err(StoreError::database("list failed scans"))?;
+        rows.iter().map(|row| Ok((parsed(row, "name")?, parsed(row, "digest")?))).collect()
+    }
+
+    async fn last_scan(
+        &self,
+        repository: Option<&RepositoryName>,
+    ) -> Result<Option<Millis>, StoreError> {
+        sqlx::query_scalar(
+            "SELECT MAX(i.finished_at) FROM images i JOIN manifests m ON m.digest = i.digest \
+             JOIN repositories r ON r.id = m.repository_id WHERE ?1 IS NULL OR r.name = ?1",
+        )
+        .bind(repository.map(RepositoryName::as_str))
+        .fetch_one(self.read())
+        .await
+        .map_err(StoreError::database("find the newest scan"))
+    }
+}
