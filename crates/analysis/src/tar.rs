@@ -437,13 +437,12 @@ fn number(field: &[u8]) -> Option<u64> {
 /// signed bytes.
 fn checksum_fits(block: &[u8; BLOCK]) -> bool {
     let Some(claimed) = number(&block[148..156]) else { return false };
-    let (mut unsigned, mut signed) = (0i64, 0i64);
-    for (i, &byte) in block.iter().enumerate() {
-        let byte = if (148..156).contains(&i) { b' ' } else { byte };
-        unsigned += i64::from(byte);
-        signed += i64::from(byte as i8);
-    }
-    i64::try_from(claimed).is_ok_and(|claimed| claimed == unsigned || claimed == signed)
+    let field: i64 = block[148..156].iter().map(|&byte| i64::from(byte)).sum();
+    let unsigned =
+        block.iter().map(|&byte| i64::from(byte)).sum::<i64>() - field + 8 * i64::from(b' ');
+    let high = || block.iter().filter(|byte| **byte >= 0x80).count() as i64;
+    i64::try_from(claimed)
+        .is_ok_and(|claimed| claimed == unsigned || claimed == unsigned - 256 * high())
 }
 
 #[cfg(test)]
