@@ -10,8 +10,8 @@ import {
 } from './sample-data.mjs';
 
 const DIST = fileURLToPath(new URL('../dist', import.meta.url));
-const PASSWORD = process.env.LAZARET_PASSWORD ?? 'sample';
-const PORT = Number(process.env.PORT ?? 4400);
+export const PASSWORD = 'sample';
+const PORT = 4400;
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self'; connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
@@ -151,6 +151,13 @@ function answer(request, url, body) {
   }
   if (parts[0] === 'sample-push') {
     void push(query.get('repository') ?? 'demo/new', query.get('tag') ?? '1', Number(query.get('step') ?? 800));
+    return {};
+  }
+  // The stream breaks, and a push happens that nobody is told of.
+  if (parts[0] === 'sample-drop') {
+    for (const listener of listeners) listener.destroy();
+    listeners.clear();
+    void push(query.get('repository') ?? 'demo/new', query.get('tag') ?? '1', 0);
     return {};
   }
   if (parts[0] !== 'registries') throw new Problem(404, 'no such path');
@@ -350,6 +357,19 @@ const server = createServer(async (request, response) => {
     else problem(500, String(error));
   }
 });
-server.listen(PORT, '127.0.0.1', () => {
-  console.log(`http://127.0.0.1:${server.address().port} (admin / ${PASSWORD})`);
-});
+/** Starts it on a port, 0 for a free one; gives its address and how to stop it. */
+export async function start(port) {
+  await new Promise((resolve) => server.listen(port, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    stop() {
+      server.closeAllConnections();
+      return new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { url } = await start(Number(process.env.PORT ?? PORT));
+  console.log(`${url} (admin / ${PASSWORD})`);
+}
