@@ -133,7 +133,7 @@ fn multipart(
     }
     headers.insert(header::CONTENT_LENGTH, length.into());
     let kind = format!("multipart/byteranges; boundary={boundary}");
-    headers.extend(kind.try_into().ok().map(|value| (header::CONTENT_TYPE, value)));
+    headers.insert(header::CONTENT_TYPE, kind.try_into().unwrap_or(OCTETS));
     // One after the other: the clones share one position in the file, and each
     // section seeks when its turn comes.
     let body = stream::iter(sections)

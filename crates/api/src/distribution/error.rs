@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use access::{Denied, Scope};
+use access::{Action, Denied, Scope};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use registry::{DeleteError, ListError, PullError, PushManifestError, UploadError};
@@ -166,7 +166,11 @@ impl OciError {
     /// A permit was refused. Nobody is asked to sign in; a token that is too
     /// weak, to get a better one; an account that may not, is told so, since
     /// asking again would not help.
-    pub fn denied(denied: Denied, by_role: bool) -> Self {
+    pub fn denied(mut denied: Denied, by_role: bool) -> Self {
+        if denied.wanted.actions.contains(&Action::Push) {
+            // Whoever pushes also asks what is there already.
+            denied.wanted.actions.insert(Action::Pull);
+        }
         if denied.who.is_empty() {
             Self::unauthorized("authentication required", Some(denied.wanted))
         } else if by_role {

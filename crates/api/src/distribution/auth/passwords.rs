@@ -2,7 +2,7 @@
 //! and remembered for a while.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use argon2::Argon2;
@@ -38,7 +38,7 @@ pub(super) struct Passwords {
     waiting: Semaphore,
     /// What a name that does not exist is verified against, so that it takes
     /// as long as one that does.
-    nobody: String,
+    nobody: Arc<OnceLock<String>>,
 }
 
 impl Passwords {
@@ -50,7 +50,7 @@ impl Passwords {
             remembered: Mutex::default(),
             hashing: Semaphore::new(HASHING_MAX),
             waiting: Semaphore::new(HASHING_MAX + WAITING_MAX),
-            nobody: hash_password("")?,
+            nobody: Arc::default(),
         })
     }
 
@@ -62,7 +62,7 @@ impl Passwords {
         name: &str,
         password: &str,
     ) -> Result<bool, AuthError> {
-        let hash = account.map_or(self.nobody.as_str(), |a| a.password_hash.as_str());
+        let hash = account.map_or("", |a| a.password_hash.as_str());
         // The stored hash is part of the key: a changed password is forgotten.
         let key = self.memory_key(&[hash, name, password]);
         if account.is_some() && self.remembers(&key, Instant::now()) {
@@ -70,9 +70,11 @@ impl Passwords {
         }
         let _waiting = self.waiting.try_acquire().map_err(|_| AuthError::Busy)?;
         let _hashing = self.hashing.acquire().await.map_err(|_| AuthError::Busy)?;
-        let (hash, password) = (hash.to_owned(), password.to_owned());
+        let (hash, password, nobody) = (hash.to_owned(), password.to_owned(), self.nobody.clone());
         let verified = tokio::task::spawn_blocking(move || {
-            let parsed = PasswordHash::new(&hash).ok()?;
+            let placeholder = || nobody.get_or_init(|| hash_password("").unwrap_or_default());
+            let parsed =
+                PasswordHash::new(if hash.is_empty() { placeholder() } else { &hash }).ok()?;
             Argon2::default().verify_password(password.as_bytes(), &parsed).ok()
         });
         let verified = verified.await.ok().flatten().is_some() && account.is_some();
