@@ -4,7 +4,7 @@
 
 help:
 	@echo 'make run     build, import advisories, serve, push a sample image, show its findings'
-	@echo '             (ONCE=1 stops then; PROFILE=dev builds quicker; LISTEN=, DATA=)'
+	@echo '             (ONCE=1 stops then; PROFILE=release for real use; LISTEN=, DATA=)'
 	@echo 'make test    unit, property, scenario, real clients, hostile images, portal flows'
 	@echo 'make lint    rustfmt, clippy, rustdoc, cargo-deny, tidy, portal types'
 	@echo 'make portal  build the portal that the server embeds'

@@ -28,7 +28,7 @@ if [ -d "$LAZARET_SHARED/advisories" ]; then
   for part in osv debian alpine kev epss; do
     [ -e "$LAZARET_SHARED/advisories/$part" ] && paths+=("$LAZARET_SHARED/advisories/$part")
   done
-  if "$program" advisories import "${paths[@]}" --db "$db" </dev/null; then exit 0; fi
+  if "$program" advisories import "${paths[@]}" --db "$db" --format table </dev/null; then exit 0; fi
   printf 'the snapshot cannot be imported\n' >&2
 fi
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # `make run`: build, fill the advisory index, start the server, push a sample image, show its
 # findings, and keep serving until Ctrl-C. ONCE=1 stops after the summary.
-# PROFILE=dev|release, DATA=DIR, LISTEN=ADDR, LAZARET_ADMIN_PASSWORD.
+# PROFILE=dev (builds in half the time) or release (for real use), DATA=DIR, LISTEN=ADDR, LAZARET_ADMIN_PASSWORD.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 
 cd "$root"
-profile="${PROFILE:-release}"
+profile="${PROFILE:-dev}"
 data="${DATA:-$root/out/data}"
 listen="${LISTEN:-127.0.0.1:8080}"
 repository=demo/python-app

@@ -229,7 +229,14 @@ class Http:
             try:
                 if hasattr(body, "seek"):
                     body.seek(0)
-                self.connection.request(method, path, body, headers)
+                try:
+                    self.connection.request(method, path, body, headers)
+                except (BrokenPipeError, ConnectionResetError):
+                    # The server may have answered before it had everything: a 413, say.
+                    answer = self.connection.getresponse()
+                    outcome = answer.status, answer.headers, answer.read()
+                    self.connection.close()
+                    return outcome
                 answer = self.connection.getresponse()
                 return answer.status, answer.headers, answer.read()
             except (http.client.HTTPException, OSError) as error:

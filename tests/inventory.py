@@ -3,8 +3,8 @@
 
     inventory.py [IMAGE...]      images are in LAZARET_CORPUS, see scripts/corpus.sh
 
-Equal means: the same packages with the same versions, each brought in by the same layer, and
-nothing extra. Names are compared without regard to case for PyPI, where `-`, `_` and `.` are
+Equal means: the same packages with the same versions, as often as they are installed, each brought
+in by the same layer, seen in the same file, built from the same source package, and nothing extra. Names are compared without regard to case for PyPI, where `-`, `_` and `.` are
 alike too. A scanner may leave out what the expected list marks with `notes`, and what is not a
 package of a type that this version reads (TYPES).
 """
@@ -35,30 +35,44 @@ def expected_of(path):
 def compare(tally, name, expected, found):
     want = [p for p in expected["packages"] if p["type"] in TYPES]
     got = [p for p in found if p["type"] in TYPES]
-    optional = {key(p) for p in want if p.get("notes")}
+    optional = collections.Counter(key(p) for p in want if p.get("notes"))
     wanted, gotten = collections.Counter(map(key, want)), collections.Counter(map(key, got))
-    missing = [k for k in wanted if k not in gotten and k not in optional]
-    extra = [k for k in gotten if k not in wanted]
-    tally.check("%s: every package is found" % name, not missing, "%d missing: %s" % (len(missing), sorted(missing)[:4]))
-    tally.check("%s: nothing extra" % name, not extra, "%d extra: %s" % (len(extra), sorted(extra)[:4]))
+    missing, extra = wanted - gotten - optional, gotten - wanted
+    tally.check("%s: every package is found" % name, not missing, said(missing))
+    tally.check("%s: nothing extra" % name, not extra, said(extra))
 
-    layers, found_layers = collections.defaultdict(set), collections.defaultdict(set)
-    for package in want:
-        layers[key(package)].add(package["layer"])
+    # What is there must be there for the same reason: its layer, its file, its source package.
+    pools = collections.defaultdict(list)
     for package in got:
-        found_layers[key(package)].add(package["layer"])
-    moved = [(k, sorted(layers[k]), sorted(found_layers[k], key=str)) for k in layers if k in found_layers and not found_layers[k] <= layers[k]]
-    tally.check("%s: each from its own layer" % name, not moved, "%d elsewhere: %s" % (len(moved), moved[:4]))
+        pools[key(package)].append(package)
+    elsewhere, unseen, unsourced = [], [], []
+    for package in want:
+        candidates = pools[key(package)]
+        if not candidates:
+            continue
+        same_layer = [c for c in candidates if c["layer"] == package["layer"]]
+        same_file = [c for c in same_layer if is_at(c["path"], package["path"])]
+        best = (same_file or same_layer or candidates)[0]
+        if not same_layer:
+            elsewhere.append((key(package), package["layer"], best["layer"]))
+        elif not same_file:
+            unseen.append((key(package), package["path"], best["path"]))
+        candidates.remove(best)
+        if package.get("source_version"):
+            source = (package["source"], package["source_version"])
+            if (best["source"], best["source_version"]) != source:
+                unsourced.append((key(package), source, (best["source"], best["source_version"])))
+    for what, wrong in (("from its own layer", elsewhere), ("seen in its own file", unseen), ("of its source package", unsourced)):
+        tally.check("%s: each %s" % (name, what), not wrong, "%d are not: %s" % (len(wrong), wrong[:4]))
 
-    sources = {(key(p), p.get("arch")): (p["source"], p["source_version"]) for p in want if p.get("source_version")}
-    wrong = [(k, sources[k, p.get("arch")], p.get("source")) for p in got for k in [key(p)]
-             if (k, p.get("arch")) in sources and source_name(p) != sources[k, p.get("arch")][0]]
-    tally.check("%s: source packages are named" % name, not wrong, "%d wrong: %s" % (len(wrong), wrong[:4]))
+
+def is_at(path, expected):
+    """Expected paths name the file, or the folder that holds the package's metadata."""
+    return path == expected or path.startswith(expected.rstrip("/") + "/")
 
 
-def source_name(package):
-    source = package.get("source")
-    return source.get("name") if isinstance(source, dict) else source or package["name"]
+def said(counter):
+    return "%d: %s" % (counter.total(), sorted(counter)[:4])
 
 
 def main():
