@@ -96,7 +96,7 @@ impl Layers {
                     let (layers, media_type) = (self.clone(), media_type.to_owned());
                     // A task of its own: it goes on when the asker is gone.
                     tokio::spawn(async move {
-                        let result = layers.read_blob(&reservation.digest, &media_type, now).await;
+                        let result = layers.read_blob(&reservation.digest, Some(&media_type), now).await;
                         reservation.settle(result);
                     });
                     outcome
@@ -122,7 +122,11 @@ impl Layers {
                 Ok(Some(known)) => Ok(known),
                 Ok(None) => {
                     layers.inner.read.fetch_add(1, Ordering::Relaxed);
-                    layers.finish(&reservation.digest, running, total, now).await
+                    match layers.finish(&reservation.digest, running, total, now).await {
+                        // It may have been stopped only because the client was slow.
+                        Err(LayerError::Worker(_)) => layers.read_blob(&reservation.digest, None, now).await,
+                        finished => finished,
+                    }
                 }
                 Err(error) => Err(LayerError::store(error)),
             };
@@ -149,14 +153,14 @@ impl Layers {
         }
     }
 
-    async fn read_blob(&self, digest: &Digest, media_type: &str, now: Millis) -> Outcome {
+    async fn read_blob(&self, digest: &Digest, media_type: Option<&str>, now: Millis) -> Outcome {
         let blob = self.inner.blobs.open_blob(digest).await.map_err(LayerError::store)?;
         let blob = blob.ok_or(LayerError::Missing)?;
         self.inner.read.fetch_add(1, Ordering::Relaxed);
         let mut running = self
             .inner
             .workers
-            .start(blob.file, Some(media_type))
+            .start(blob.file, media_type)
             .await
             .map_err(|e| LayerError::Worker(Arc::new(e)))?;
         running.available(blob.size);

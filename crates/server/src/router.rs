@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
+use api::azure::{self, AzureState};
 use api::distribution::{self, Authenticator, DistributionState};
+use api::portal::PortalState;
 use axum::Router;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::middleware::{self, Next};
@@ -20,7 +22,6 @@ use tower_http::catch_panic::CatchPanicLayer;
 use uuid::Uuid;
 
 use crate::portal;
-use crate::wiring::View;
 
 /// Names a request in the log and in answers.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -31,12 +32,10 @@ const LATENCY_BUCKETS: [f64; 11] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 /// What the routes work with.
 pub struct Parts {
     pub distribution: DistributionState,
+    pub portal: PortalState,
+    pub azure: AzureState,
     pub storage: Arc<SqliteStore>,
-    pub view: Arc<View>,
-    pub auth: Arc<Authenticator>,
     pub scanner: Scanner,
-    pub url: String,
-    pub tls: bool,
 }
 
 #[derive(Clone)]
@@ -56,8 +55,8 @@ pub fn build(parts: Parts) -> anyhow::Result<Router> {
     let operations = Operations {
         metrics,
         scanner: parts.scanner,
-        storage: Arc::clone(&parts.storage),
-        auth: Arc::clone(&parts.auth),
+        storage: parts.storage,
+        auth: Arc::clone(&parts.distribution.auth),
     };
     let operations = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
@@ -66,6 +65,8 @@ pub fn build(parts: Parts) -> anyhow::Result<Router> {
         .with_state(operations);
     Ok(Router::new()
         .merge(distribution::router(parts.distribution))
+        .merge(api::portal::router(parts.portal))
+        .merge(azure::router(parts.azure))
         .merge(operations)
         .fallback(portal::serve)
         .layer(middleware::from_fn(observe))

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use api::Inspections;
+use api::azure::AzureState;
 use api::distribution::{Authenticator, DistributionState};
+use api::portal::PortalState;
 use backends::advisory_db::AdvisoryDb;
 use backends::files::FileBlobs;
 use backends::sandbox::{SandboxLimits, SandboxPool};
@@ -24,6 +27,9 @@ use crate::listener::Listener;
 use crate::router::{self, Parts};
 use crate::tls::{self, Certificates};
 use crate::wiring;
+
+/// Name of the registry of a fresh install.
+const REGISTRY: &str = "main";
 
 /// Name of the account that the first start makes.
 const ADMIN: &str = "admin";
@@ -63,7 +69,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         clock: Arc::clone(&clock),
     });
     let (observer, view) = wiring::wire(&scanner, Arc::clone(&clock), stop.clone());
-    let registry = Registry::new(blobs, storage.clone(), observer, registry::wall_clock());
+    let registry = Registry::new(blobs.clone(), storage.clone(), observer, registry::wall_clock());
     let recovered = registry.recover().await.context("cannot clear up after the last run")?;
     tracing::info!(?recovered, "uploads of the last run");
 
@@ -80,7 +86,25 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         verdict: Some(Arc::new(verdicts)),
         plain_http: config.http,
     };
-    let parts = Parts { distribution, storage, view, auth, scanner: scanner.clone(), url: url.clone(), tls: !config.http };
+    let inspections =
+        Arc::new(Inspections::new(storage.clone(), storage.clone(), blobs, view, registry::wall_clock()));
+    let registry_name: Arc<str> = REGISTRY.into();
+    let portal = PortalState {
+        auth: Arc::clone(&auth),
+        accounts: storage.clone(),
+        sessions: Arc::default(),
+        inspections: Arc::clone(&inspections),
+        registry_name: Arc::clone(&registry_name),
+        plain_http: config.http,
+    };
+    let azure = AzureState {
+        auth,
+        inspections,
+        subscription: api::azure::subscription_id(&*storage).await.context("cannot read the subscription's id")?,
+        registry_name,
+        plain_http: config.http,
+    };
+    let parts = Parts { distribution, portal, azure, storage, scanner: scanner.clone() };
     let router = router::build(parts)?;
 
     let tasks = Tasks { stop: stop.clone() };
