@@ -74,7 +74,10 @@ test('320 pixels are enough', async ({ page }) => {
   for (const path of ['/overview', '/registries', REPOSITORY_PATH, await imagePath(page)]) {
     await page.goto(path);
     await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
-    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-    expect(overflow, path).toBeLessThanOrEqual(0);
+    // Tables and tabs scroll inside themselves; the page and its header do not.
+    for (const part of [page.locator('header.top'), page.locator('main')]) {
+      const overflow = await part.evaluate((element) => element.scrollWidth - element.clientWidth);
+      expect(overflow, path).toBeLessThanOrEqual(0);
+    }
   }
 });
