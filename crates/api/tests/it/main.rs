@@ -1,1 +1,14 @@
-//! Black-box tests of the distribution API.
+//! Black-box tests of the distribution API: a whole server over SQLite and
+//! files in a temporary directory, spoken to over the wire.
+
+mod app;
+mod auth;
+mod azure_api;
+mod clients;
+mod inspected;
+mod lists;
+mod manifests;
+mod native_api;
+mod pull;
+mod restart;
+mod uploads;
