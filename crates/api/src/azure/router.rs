@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::AzureState;
 use super::error::ArmError;
-use super::scope::{Resource, Scope, parse};
+use super::scope::{Scope, Target, parse};
 use super::sub_assessments::{self, check_assessment, list_body};
 use crate::distribution::request::Origin;
 
@@ -78,12 +78,12 @@ async fn handle(state: &AzureState, parts: &Parts) -> Result<Value, ArmError> {
     }
     let all = |rows| Ok(list_body(rows, None));
     match resource {
-        Resource::Subscriptions => all(vec![state.subscription()]),
-        Resource::ResourceGroups(subscription) => {
+        Target::Subscriptions => all(vec![state.subscription()]),
+        Target::ResourceGroups(subscription) => {
             state.check_subscription(&subscription)?;
             all(vec![state.resource_group()])
         }
-        Resource::Itself(scope) => {
+        Target::Itself(scope) => {
             state.check_scope(&scope)?;
             Ok(match scope {
                 Scope::Subscription(_) => state.subscription(),
@@ -91,11 +91,11 @@ async fn handle(state: &AzureState, parts: &Parts) -> Result<Value, ArmError> {
                 Scope::Registry(..) => state.registry(&origin.host),
             })
         }
-        Resource::Resources(scope) | Resource::Registries(scope) => {
+        Target::Resources(scope) | Target::Registries(scope) => {
             state.check_scope(&scope)?;
             all(vec![state.registry(&origin.host)])
         }
-        Resource::SubAssessments(scope, key) => {
+        Target::SubAssessments(scope, key) => {
             state.check_scope(&scope)?;
             key.as_deref().map_or(Ok(()), check_assessment)?;
             let token = query(parts, "$skiptoken");
@@ -103,7 +103,7 @@ async fn handle(state: &AzureState, parts: &Parts) -> Result<Value, ArmError> {
             let link = page.next.map(|token| next_link(&origin, parts, &token));
             Ok(list_body(page.rows, link))
         }
-        Resource::SubAssessment(scope, key, name) => {
+        Target::SubAssessment(scope, key, name) => {
             state.check_scope(&scope)?;
             check_assessment(&key)?;
             sub_assessments::find(state, &origin.host, &name).await

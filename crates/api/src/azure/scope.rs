@@ -18,7 +18,7 @@ pub(super) enum Scope {
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Resource {
+pub(super) enum Target {
     /// All subscriptions.
     Subscriptions,
     /// The scope itself.
@@ -36,7 +36,7 @@ pub(super) enum Resource {
 }
 
 /// Reads a path. `None`: nothing of ours.
-pub(super) fn parse(path: &str) -> Option<Resource> {
+pub(super) fn parse(path: &str) -> Option<Target> {
     if path.len() > PATH_BYTES_MAX {
         return None;
     }
@@ -50,12 +50,12 @@ pub(super) fn parse(path: &str) -> Option<Resource> {
         return None;
     }
     let Some((subscription, rest)) = rest.split_first() else {
-        return Some(Resource::Subscriptions);
+        return Some(Target::Subscriptions);
     };
     let subscription = (*subscription).to_owned();
     let (scope, rest) = match rest {
         [groups] if is(groups, "resourceGroups") => {
-            return Some(Resource::ResourceGroups(subscription));
+            return Some(Target::ResourceGroups(subscription));
         }
         [groups, group, rest @ ..] if is(groups, "resourceGroups") => {
             (Scope::ResourceGroup(subscription, (*group).to_owned()), rest)
@@ -63,40 +63,40 @@ pub(super) fn parse(path: &str) -> Option<Resource> {
         rest => (Scope::Subscription(subscription), rest),
     };
     match rest {
-        [] => Some(Resource::Itself(scope)),
-        [resources] if is(resources, "resources") => Some(Resource::Resources(scope)),
+        [] => Some(Target::Itself(scope)),
+        [resources] if is(resources, "resources") => Some(Target::Resources(scope)),
         [providers, provider, registries]
             if is(providers, "providers") && is_registries(provider, registries) =>
         {
-            Some(Resource::Registries(scope))
+            Some(Target::Registries(scope))
         }
         [providers, provider, registries, name, rest @ ..]
             if is(providers, "providers") && is_registries(provider, registries) =>
         {
             let Scope::ResourceGroup(subscription, group) = scope else { return None };
             let scope = Scope::Registry(subscription, group, (*name).to_owned());
-            if rest.is_empty() { Some(Resource::Itself(scope)) } else { security(scope, rest) }
+            if rest.is_empty() { Some(Target::Itself(scope)) } else { security(scope, rest) }
         }
         rest => security(scope, rest),
     }
 }
 
-fn security(scope: Scope, rest: &[&str]) -> Option<Resource> {
+fn security(scope: Scope, rest: &[&str]) -> Option<Target> {
     let [providers, provider, rest @ ..] = rest else { return None };
     if !is(providers, "providers") || !is(provider, "Microsoft.Security") {
         return None;
     }
     match rest {
-        [subs] if is(subs, "subAssessments") => Some(Resource::SubAssessments(scope, None)),
+        [subs] if is(subs, "subAssessments") => Some(Target::SubAssessments(scope, None)),
         [assessments, key, subs]
             if is(assessments, "assessments") && is(subs, "subAssessments") =>
         {
-            Some(Resource::SubAssessments(scope, Some((*key).to_owned())))
+            Some(Target::SubAssessments(scope, Some((*key).to_owned())))
         }
         [assessments, key, subs, name]
             if is(assessments, "assessments") && is(subs, "subAssessments") =>
         {
-            Some(Resource::SubAssessment(scope, (*key).to_owned(), (*name).to_owned()))
+            Some(Target::SubAssessment(scope, (*key).to_owned(), (*name).to_owned()))
         }
         _ => None,
     }
@@ -114,7 +114,7 @@ fn is_registries(provider: &str, registries: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn check(path: &str, expected: Option<Resource>) {
+    fn check(path: &str, expected: Option<Target>) {
         assert_eq!(parse(path), expected, "{path}");
     }
 
@@ -122,20 +122,20 @@ mod tests {
     fn case_and_double_slashes_do_not_matter() {
         let group = Scope::ResourceGroup("s".into(), "g".into());
         let registry = Scope::Registry("s".into(), "g".into(), "main".into());
-        check("/subscriptions", Some(Resource::Subscriptions));
-        check("//Subscriptions/s/", Some(Resource::Itself(Scope::Subscription("s".into()))));
-        check("/subscriptions/s/resourcegroups/g", Some(Resource::Itself(group.clone())));
+        check("/subscriptions", Some(Target::Subscriptions));
+        check("//Subscriptions/s/", Some(Target::Itself(Scope::Subscription("s".into()))));
+        check("/subscriptions/s/resourcegroups/g", Some(Target::Itself(group.clone())));
         check(
             "/subscriptions/s/RESOURCES",
-            Some(Resource::Resources(Scope::Subscription("s".into()))),
+            Some(Target::Resources(Scope::Subscription("s".into()))),
         );
         check(
             "/subscriptions/s/resourceGroups/g/providers/Microsoft.Security/subassessments",
-            Some(Resource::SubAssessments(group, None)),
+            Some(Target::SubAssessments(group, None)),
         );
         check(
             "//subscriptions/s/resourceGroups/g/providers/microsoft.containerregistry/registries/main/providers/Microsoft.Security/assessments/k/subAssessments/n",
-            Some(Resource::SubAssessment(registry, "k".into(), "n".into())),
+            Some(Target::SubAssessment(registry, "k".into(), "n".into())),
         );
         check("/subscriptions/s/providers/Microsoft.Compute/x", None);
         check("/subscriptions/s/providers/Microsoft.ContainerRegistry/registries/main", None);

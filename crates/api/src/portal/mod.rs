@@ -3,8 +3,8 @@
 mod convert;
 mod error;
 mod events;
-mod findings;
 mod finding_detail;
+mod findings;
 mod history;
 mod images;
 pub(crate) mod links;
