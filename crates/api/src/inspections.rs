@@ -319,6 +319,12 @@ fn unscanned(
     kind: ManifestKind,
     progress: Option<ScanProgress>,
 ) -> Cause {
+    if kind == ManifestKind::Index {
+        return Cause::new(
+            CauseKind::UnsupportedContent,
+            "an index inside an index is not looked into; push the image under a tag of its own",
+        );
+    }
     if kind == ManifestKind::Artifact {
         let what = manifest.artifact_type.as_deref().or(manifest.config_media_type.as_deref());
         let what = what.unwrap_or("an artifact");

@@ -83,7 +83,11 @@ impl Downloader {
 
     /// Fetches every file of a source. A branch that is not published (404)
     /// is passed over where the source has others.
-    pub async fn fetch(&self, source: &Source, mut progress: impl FnMut(u64)) -> Result<Downloaded, DownloadError> {
+    pub async fn fetch(
+        &self,
+        source: &Source,
+        mut progress: impl FnMut(u64),
+    ) -> Result<Downloaded, DownloadError> {
         let directory = self.directory.join(source.id.replace('/', "-"));
         tokio::fs::create_dir_all(&directory).await.map_err(written(&directory))?;
         let mut files = Vec::new();
@@ -95,14 +99,20 @@ impl Downloader {
                     changed |= new;
                     files.push(path);
                 }
-                Err(DownloadError::Status { status: StatusCode::NOT_FOUND, .. }) if source.files.len() > 1 => {}
+                Err(DownloadError::Status { status: StatusCode::NOT_FOUND, .. })
+                    if source.files.len() > 1 => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(if changed { Downloaded::Files(files) } else { Downloaded::Unchanged })
     }
 
-    async fn fetch_file(&self, url: &str, path: &Path, progress: &mut impl FnMut(u64)) -> Result<bool, DownloadError> {
+    async fn fetch_file(
+        &self,
+        url: &str,
+        path: &Path,
+        progress: &mut impl FnMut(u64),
+    ) -> Result<bool, DownloadError> {
         let fingerprint_path = path.with_extension("fingerprint");
         let fingerprint = match path.exists() {
             true => tokio::fs::read_to_string(&fingerprint_path).await.unwrap_or_default(),
@@ -121,7 +131,12 @@ impl Downloader {
         if !response.status().is_success() {
             return Err(DownloadError::Status { url: url.to_owned(), status: response.status() });
         }
-        let header = |name| response.headers().get(name).and_then(|v: &reqwest::header::HeaderValue| v.to_str().ok());
+        let header = |name| {
+            response
+                .headers()
+                .get(name)
+                .and_then(|v: &reqwest::header::HeaderValue| v.to_str().ok())
+        };
         let mut fingerprint = String::new();
         for (word, value) in [("etag", header(ETAG)), ("modified", header(LAST_MODIFIED))] {
             if let Some(value) = value {
@@ -142,7 +157,9 @@ impl Downloader {
         }
         file.flush().await.map_err(written(&partial))?;
         tokio::fs::rename(&partial, path).await.map_err(written(path))?;
-        tokio::fs::write(&fingerprint_path, fingerprint).await.map_err(written(&fingerprint_path))?;
+        tokio::fs::write(&fingerprint_path, fingerprint)
+            .await
+            .map_err(written(&fingerprint_path))?;
         Ok(true)
     }
 }
@@ -196,10 +213,14 @@ mod tests {
     #[tokio::test]
     async fn a_refusal_names_the_address() {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let (url, _server) = serve(vec!["HTTP/1.1 500 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"]).await;
+        let (url, _server) =
+            serve(vec!["HTTP/1.1 500 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"]).await;
         let directory = tempfile::tempdir().unwrap();
         let downloader = Downloader::new(directory.path()).unwrap();
-        let error = downloader.fetch_file(&url, &directory.path().join("f"), &mut |_| {}).await.unwrap_err();
+        let error = downloader
+            .fetch_file(&url, &directory.path().join("f"), &mut |_| {})
+            .await
+            .unwrap_err();
         assert!(error.to_string().contains(&url), "{error}");
         assert!(!directory.path().join("f").exists());
     }

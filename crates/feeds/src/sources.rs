@@ -14,7 +14,11 @@ macro_rules! osv {
         Source {
             id: concat!("osv/", $ecosystem),
             files: &[(
-                concat!("https://osv-vulnerabilities.storage.googleapis.com/", $ecosystem, "/all.zip"),
+                concat!(
+                    "https://osv-vulnerabilities.storage.googleapis.com/",
+                    $ecosystem,
+                    "/all.zip"
+                ),
                 "all.zip",
             )],
         }
@@ -40,17 +44,23 @@ pub const SOURCES: &[Source] = &[
     },
     Source {
         id: "debian/dsa",
-        files: &[("https://salsa.debian.org/security-tracker-team/security-tracker/-/raw/master/data/DSA/list", "DSA.list")],
+        files: &[(
+            "https://salsa.debian.org/security-tracker-team/security-tracker/-/raw/master/data/DSA/list",
+            "DSA.list",
+        )],
     },
     Source {
         id: "debian/dla",
-        files: &[("https://salsa.debian.org/security-tracker-team/security-tracker/-/raw/master/data/DLA/list", "DLA.list")],
+        files: &[(
+            "https://salsa.debian.org/security-tracker-team/security-tracker/-/raw/master/data/DLA/list",
+            "DLA.list",
+        )],
     },
     Source {
         id: "alpine/secdb",
         files: alpine!(
-            "v3.10", "v3.11", "v3.12", "v3.13", "v3.14", "v3.15", "v3.16", "v3.17", "v3.18", "v3.19", "v3.20", "v3.21",
-            "v3.22", "v3.23", "v3.24", "edge"
+            "v3.10", "v3.11", "v3.12", "v3.13", "v3.14", "v3.15", "v3.16", "v3.17", "v3.18",
+            "v3.19", "v3.20", "v3.21", "v3.22", "v3.23", "v3.24", "edge"
         ),
     },
     Source {
@@ -60,5 +70,11 @@ pub const SOURCES: &[Source] = &[
             "known_exploited_vulnerabilities.json",
         )],
     },
-    Source { id: "epss", files: &[("https://epss.empiricalsecurity.com/epss_scores-current.csv.gz", "epss_scores.csv.gz")] },
+    Source {
+        id: "epss",
+        files: &[(
+            "https://epss.empiricalsecurity.com/epss_scores-current.csv.gz",
+            "epss_scores.csv.gz",
+        )],
+    },
 ];

@@ -98,7 +98,7 @@ pub fn assess(index: &Index, inventory: &Inventory) -> Assessment {
             gathered.entry(finding.id).or_default().push((number, finding));
         }
     }
-    for problem in inventory.problems.iter().filter(|p| p.kind.hides_packages()) {
+    for problem in &inventory.problems {
         *tally.problems.entry(problem.message.clone()).or_default() += 1;
     }
     let mut findings: Vec<ImageFinding> =

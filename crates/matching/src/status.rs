@@ -40,8 +40,7 @@ pub struct Tally {
     /// Packages with at least one advisory that could not be compared, by
     /// reason.
     pub undetermined: BTreeMap<String, u64>,
-    /// Messages of the problems that may hide packages
-    /// (`ProblemKind::hides_packages`), counted.
+    /// Messages of the inventory's problems, counted.
     pub problems: BTreeMap<String, u64>,
 }
 

@@ -23,7 +23,8 @@ pub struct InventoryItem {
     pub owner: Option<String>,
 }
 
-/// Why something in an image could not be read.
+/// Why something in an image could not be read, or is not what the image says
+/// of it. Whatever the kind, an image with a problem never reads as clean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProblemKind {
@@ -35,6 +36,8 @@ pub enum ProblemKind {
     MissingLayer,
     /// The uncompressed layer does not hash to the configuration's diff_id.
     DiffIdMismatch,
+    /// A layer's blob is not of the size that the manifest says.
+    SizeMismatch,
     /// A limit of the analyser was reached; the rest was not read.
     LimitReached,
     /// A record or file of metadata that is malformed.
@@ -43,14 +46,6 @@ pub enum ProblemKind {
     MalformedConfig,
     /// The worker that read the layer died or was stopped.
     WorkerFailed,
-}
-
-impl ProblemKind {
-    /// Whether packages may be missing from the inventory because of it, so
-    /// that an image with this problem can never read as clean.
-    pub fn hides_packages(self) -> bool {
-        !matches!(self, Self::DiffIdMismatch | Self::MalformedConfig)
-    }
 }
 
 /// One thing that could not be read.

@@ -58,14 +58,13 @@ pub struct FeedFacts {
 }
 
 /// Why an inspected image is not applicable. A failed scan outweighs what an
-/// earlier one left behind; what hides packages outweighs what was read.
+/// earlier one left behind; what could not be read outweighs what was.
 pub fn cause_of(image: &StoredImage, facts: &FeedFacts) -> Cause {
     let text = image.cause.clone();
     if let Some(failure) = &image.failure {
         return Cause::new(CauseKind::ScanFailed, failure);
     }
-    let mut hiding = image.problems.iter().filter(|problem| problem.kind.hides_packages());
-    if let Some(problem) = hiding.next() {
+    if let Some(problem) = image.problems.first() {
         let kind = match problem.kind {
             ProblemKind::UnsupportedLayer => CauseKind::UnsupportedContent,
             _ => CauseKind::Unreadable,
@@ -170,7 +169,7 @@ pub(crate) mod tests {
         let with = |kind| StoredImage { problems: vec![problem(kind)], ..image(&Tally::default()) };
         check(with(ProblemKind::UnsupportedLayer), &facts, CauseKind::UnsupportedContent);
         check(with(ProblemKind::UnreadableLayer), &facts, CauseKind::Unreadable);
-        check(with(ProblemKind::DiffIdMismatch), &facts, CauseKind::NoPackages);
+        check(with(ProblemKind::DiffIdMismatch), &facts, CauseKind::Unreadable);
         let artifact = StoredImage {
             cause: Some("a Helm chart has no packages".into()),
             ..image(&Tally::default())

@@ -120,7 +120,10 @@ async fn follow(
 ) -> Result<(), FollowError> {
     // An error: the upload has ended, smaller than that or not.
     let _ = sizes.wait_for(|size| *size >= TELLING_BYTES).await;
-    let Some(file) = tokio::task::spawn_blocking(open).await.map_err(std::io::Error::other)?? else { return Ok(()) };
+    let Some(file) = tokio::task::spawn_blocking(open).await.map_err(std::io::Error::other)??
+    else {
+        return Ok(());
+    };
     let mut head = [0; TELLING_BYTES as usize];
     let read = file.read_at(&mut head, 0)?;
     if !looks_like_a_layer(&head[..read]) {
@@ -145,7 +148,8 @@ async fn follow(
 
 /// Whether bytes begin as layers do: gzip, zstd (also its skippable frames), or tar.
 fn looks_like_a_layer(head: &[u8]) -> bool {
-    let zstd_skippable = |h: &[u8]| h.len() >= 4 && h[0] & 0xf0 == 0x50 && h[1..4] == [0x2a, 0x4d, 0x18];
+    let zstd_skippable =
+        |h: &[u8]| h.len() >= 4 && h[0] & 0xf0 == 0x50 && h[1..4] == [0x2a, 0x4d, 0x18];
     head.starts_with(&[0x1f, 0x8b])
         || head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
         || zstd_skippable(head)
@@ -158,7 +162,9 @@ mod tests {
 
     #[test]
     fn layers_are_told_from_documents() {
-        let check = |head: &[u8], expected: bool| assert_eq!(looks_like_a_layer(head), expected, "{head:?}");
+        let check = |head: &[u8], expected: bool| {
+            assert_eq!(looks_like_a_layer(head), expected, "{head:?}")
+        };
         check(&[0x1f, 0x8b, 8, 0], true);
         check(&[0x28, 0xb5, 0x2f, 0xfd], true);
         check(&[0x5e, 0x2a, 0x4d, 0x18], true);

@@ -31,11 +31,15 @@ impl Scanner {
     /// Inspects what is due now; gives how many images that were. An image
     /// that a push is inspecting at the moment is joined.
     pub async fn catch_up(&self) -> Result<usize, store::StoreError> {
-        let due = self.inner.scans.due_images(ANALYSER_VERSION, self.now(), ATTEMPTS_MAX, BATCH_IMAGES).await?;
+        let due = self
+            .inner
+            .scans
+            .due_images(ANALYSER_VERSION, self.now(), ATTEMPTS_MAX, BATCH_IMAGES)
+            .await?;
         let mut scans = Vec::with_capacity(due.len());
         for image in &due {
             let Ok(repository) = RepositoryName::parse(&image.repository) else { continue };
-            let (scanner, digest) = (self.clone(), image.digest.clone());
+            let (scanner, digest) = (self.clone(), image.digest);
             scans.push(async move { scanner.scan(&repository, &digest, Trigger::CatchUp).await });
         }
         for result in futures::future::join_all(scans).await {

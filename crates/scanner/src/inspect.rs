@@ -34,7 +34,9 @@ pub enum Plan {
 pub fn plan(manifest: &Image) -> Plan {
     if !media_type::is_image_config(&manifest.config.media_type) {
         let kind = manifest.artifact_type.as_deref().unwrap_or(&manifest.config.media_type);
-        return Plan::NotAnImage(format!("it is not a container image but an artifact of type {kind}"));
+        return Plan::NotAnImage(format!(
+            "it is not a container image but an artifact of type {kind}"
+        ));
     }
     let read = |(index, layer): (usize, &oci::Descriptor)| {
         LayerEncoding::from_media_type(&layer.media_type).map_err(|unsupported| Problem {
@@ -49,16 +51,37 @@ pub fn plan(manifest: &Image) -> Plan {
 
 /// Why one layer has no analysis, as a problem of the image.
 pub fn layer_problem(index: usize, kind: ProblemKind, why: &dyn std::fmt::Display) -> Problem {
-    Problem { layer: u32::try_from(index).ok(), path: None, kind, message: format!("layer {index} cannot be read: {why}") }
+    Problem {
+        layer: u32::try_from(index).ok(),
+        path: None,
+        kind,
+        message: format!("layer {index} cannot be read: {why}"),
+    }
 }
 
-/// Merges what is known of the layers into the image.
+/// The problem of a layer whose blob has `size` bytes, where the manifest
+/// says something else.
+pub fn size_problem(index: usize, layer: &oci::Descriptor, size: u64) -> Option<Problem> {
+    (layer.size != size).then(|| Problem {
+        layer: u32::try_from(index).ok(),
+        path: None,
+        kind: ProblemKind::SizeMismatch,
+        message: format!(
+            "layer {index} has {size} bytes and not the {} that the manifest says",
+            layer.size
+        ),
+    })
+}
+
+/// Merges what is known of the layers into the image; `problems` are those
+/// found beside them.
 pub fn assemble(
     config_bytes: &[u8],
     layers: &[Result<Arc<LayerAnalysis>, Problem>],
     in_manifest: &Image,
+    mut problems: Vec<Problem>,
 ) -> Inspected {
-    let mut problems: Vec<Problem> = layers.iter().filter_map(|l| l.as_ref().err().cloned()).collect();
+    problems.extend(layers.iter().filter_map(|l| l.as_ref().err().cloned()));
     let config = match ImageConfig::parse(config_bytes) {
         Ok(config) => {
             problems.extend(config.oddities.iter().map(|oddity| config_problem(oddity.clone())));

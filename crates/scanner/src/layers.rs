@@ -65,7 +65,11 @@ struct Remembered {
 
 impl Layers {
     /// Over some storage and workers.
-    pub fn new(store: Arc<dyn ScanStore>, blobs: Arc<dyn BlobStore>, workers: Arc<dyn LayerWorkers>) -> Self {
+    pub fn new(
+        store: Arc<dyn ScanStore>,
+        blobs: Arc<dyn BlobStore>,
+        workers: Arc<dyn LayerWorkers>,
+    ) -> Self {
         let remembered = moka::sync::Cache::builder()
             .max_capacity(REMEMBERED_BYTES_MAX)
             .weigher(|_, one: &Remembered| u32::try_from(one.stored_bytes).unwrap_or(u32::MAX))
@@ -96,7 +100,8 @@ impl Layers {
                     let (layers, media_type) = (self.clone(), media_type.to_owned());
                     // A task of its own: it goes on when the asker is gone.
                     tokio::spawn(async move {
-                        let result = layers.read_blob(&reservation.digest, Some(&media_type), now).await;
+                        let result =
+                            layers.read_blob(&reservation.digest, Some(&media_type), now).await;
                         reservation.settle(result);
                     });
                     outcome
@@ -110,11 +115,19 @@ impl Layers {
                 return result;
             }
         }
-        Err(LayerError::Worker(Arc::new(WorkerError::Protocol("the analysis was given up repeatedly".into()))))
+        Err(LayerError::Worker(Arc::new(WorkerError::Protocol(
+            "the analysis was given up repeatedly".into(),
+        ))))
     }
 
     /// Finishes what was begun while the layer arrived.
-    pub(crate) fn adopt(&self, reservation: Reservation, running: Box<dyn RunningAnalysis>, total: u64, now: Millis) {
+    pub(crate) fn adopt(
+        &self,
+        reservation: Reservation,
+        running: Box<dyn RunningAnalysis>,
+        total: u64,
+        now: Millis,
+    ) {
         let layers = self.clone();
         tokio::spawn(async move {
             let result = match layers.recall(&reservation.digest).await {
@@ -124,7 +137,9 @@ impl Layers {
                     layers.inner.read.fetch_add(1, Ordering::Relaxed);
                     match layers.finish(&reservation.digest, running, total, now).await {
                         // It may have been stopped only because the client was slow.
-                        Err(LayerError::Worker(_)) => layers.read_blob(&reservation.digest, None, now).await,
+                        Err(LayerError::Worker(_)) => {
+                            layers.read_blob(&reservation.digest, None, now).await
+                        }
                         finished => finished,
                     }
                 }
@@ -138,7 +153,9 @@ impl Layers {
         if let Some(known) = self.inner.remembered.get(digest) {
             return Ok(Some(known.analysis));
         }
-        let Some(bytes) = self.inner.store.layer_analysis(digest, ANALYSER_VERSION).await? else { return Ok(None) };
+        let Some(bytes) = self.inner.store.layer_analysis(digest, ANALYSER_VERSION).await? else {
+            return Ok(None);
+        };
         match LayerAnalysis::from_bytes(&bytes) {
             Ok(analysis) => {
                 let analysis = Arc::new(analysis);
@@ -167,7 +184,13 @@ impl Layers {
         self.finish(digest, running, blob.size, now).await
     }
 
-    async fn finish(&self, digest: &Digest, running: Box<dyn RunningAnalysis>, total: u64, now: Millis) -> Outcome {
+    async fn finish(
+        &self,
+        digest: &Digest,
+        running: Box<dyn RunningAnalysis>,
+        total: u64,
+        now: Millis,
+    ) -> Outcome {
         let analysis = running.finish(total).await.map_err(|e| {
             tracing::warn!(%digest, error = %e, "a layer could not be analysed");
             LayerError::Worker(Arc::new(e))
@@ -175,7 +198,11 @@ impl Layers {
         let analysis = Arc::new(analysis);
         match analysis.to_bytes() {
             Ok(bytes) => {
-                let saved = self.inner.store.save_layer_analysis(digest, ANALYSER_VERSION, &bytes, now).await;
+                let saved = self
+                    .inner
+                    .store
+                    .save_layer_analysis(digest, ANALYSER_VERSION, &bytes, now)
+                    .await;
                 saved.map_err(LayerError::store)?;
                 self.remember(digest, &analysis, bytes.len());
             }
@@ -187,23 +214,28 @@ impl Layers {
 
     fn remember(&self, digest: &Digest, analysis: &Arc<LayerAnalysis>, stored_bytes: usize) {
         let one = Remembered { analysis: Arc::clone(analysis), stored_bytes };
-        self.inner.remembered.insert(digest.clone(), one);
+        self.inner.remembered.insert(*digest, one);
     }
 
     /// Takes the right to read a layer, or gives what its reader will say.
-    pub(crate) fn reserve(&self, digest: &Digest) -> Result<Reservation, watch::Receiver<Option<Outcome>>> {
+    pub(crate) fn reserve(
+        &self,
+        digest: &Digest,
+    ) -> Result<Reservation, watch::Receiver<Option<Outcome>>> {
         let mut under_way = self.inner.under_way();
         if let Some(outcome) = under_way.get(digest) {
             return Err(outcome.clone());
         }
         let (sender, receiver) = watch::channel(None);
-        under_way.insert(digest.clone(), receiver);
-        Ok(Reservation { digest: digest.clone(), sender, inner: Arc::clone(&self.inner) })
+        under_way.insert(*digest, receiver);
+        Ok(Reservation { digest: *digest, sender, inner: Arc::clone(&self.inner) })
     }
 }
 
 impl Inner {
-    fn under_way(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, watch::Receiver<Option<Outcome>>>> {
+    fn under_way(
+        &self,
+    ) -> std::sync::MutexGuard<'_, HashMap<Digest, watch::Receiver<Option<Outcome>>>> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -10,13 +10,19 @@ pub fn match_stored(index: &Index, packages: &[StoredPackage]) -> Vec<PackageMat
         .iter()
         .map(|stored| {
             let verdict = match_package(index, stored.namespace.as_ref(), &stored.package);
-            let mut reasons: Vec<String> = verdict.undetermined.into_iter().map(|u| u.reason).collect();
-            let unassessed = if verdict.assessed || reasons.is_empty() { None } else { Some(reasons.remove(0)) };
+            let mut reasons: Vec<String> =
+                verdict.undetermined.into_iter().map(|u| u.reason).collect();
+            let unassessed =
+                if verdict.assessed || reasons.is_empty() { None } else { Some(reasons.remove(0)) };
             PackageMatch {
                 package_id: stored.id,
                 unassessed,
                 undetermined: reasons,
-                findings: verdict.findings.iter().map(|finding| stored_finding(index, finding)).collect(),
+                findings: verdict
+                    .findings
+                    .iter()
+                    .map(|finding| stored_finding(index, finding))
+                    .collect(),
             }
         })
         .collect()

@@ -60,7 +60,8 @@ impl Scanner {
     }
 
     fn replace(&self, index: Arc<Index>, generation: i64) {
-        *self.inner.in_force.write().unwrap_or_else(PoisonError::into_inner) = InForce { index, generation };
+        *self.inner.in_force.write().unwrap_or_else(PoisonError::into_inner) =
+            InForce { index, generation };
     }
 
     async fn rematch_delta(&self, delta: &IndexDelta) -> Result<Rematched, ScanError> {
@@ -70,7 +71,8 @@ impl Scanner {
         for namespace in &delta.namespaces {
             let mut after: PackageId = 0;
             loop {
-                let batch = self.inner.scans.packages_of(namespace, after, BATCH_PACKAGES as u32).await?;
+                let batch =
+                    self.inner.scans.packages_of(namespace, after, BATCH_PACKAGES as u32).await?;
                 let Some(last) = batch.last() else { break };
                 after = last.id;
                 done.add(self.rematch(&batch).await?);
@@ -88,7 +90,8 @@ impl Scanner {
         let mut done = Rematched::default();
         let mut after: PackageId = 0;
         loop {
-            let batch = self.inner.scans.packages_behind(generation, after, BATCH_PACKAGES as u32).await?;
+            let batch =
+                self.inner.scans.packages_behind(generation, after, BATCH_PACKAGES as u32).await?;
             let Some(last) = batch.last() else { return Ok(done) };
             after = last.id;
             done.add(self.rematch(&batch).await?);
@@ -104,11 +107,17 @@ impl Scanner {
                 let (index, batch) = (Arc::clone(&index), batch.to_vec());
                 tokio::task::spawn_blocking(move || match_stored(&index, &batch)).await?
             };
-            let cause = |change: FindingChange, finding: &StoredFinding| cause_of_change(&index, change, finding);
-            let images = self.inner.scans.apply_matches(&matches, generation, &cause, self.now()).await?;
+            let cause = |change: FindingChange, finding: &StoredFinding| {
+                cause_of_change(&index, change, finding)
+            };
+            let images =
+                self.inner.scans.apply_matches(&matches, generation, &cause, self.now()).await?;
             done.add(Rematched { packages: batch.len() as u64, images: images.len() as u64 });
             for image in self.inner.scans.images(&images).await? {
-                let _ = self.inner.events.send(ScanEvent::Image { digest: image.digest, status: image.status });
+                let _ = self
+                    .inner
+                    .events
+                    .send(ScanEvent::Image { digest: image.digest, status: image.status });
             }
         }
         Ok(done)

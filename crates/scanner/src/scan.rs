@@ -135,7 +135,10 @@ impl Scanner {
                 blobs: parts.blobs,
                 clock: parts.clock,
                 layers,
-                in_force: RwLock::new(InForce { index: Arc::new(Index::new(Vec::new())), generation: 0 }),
+                in_force: RwLock::new(InForce {
+                    index: Arc::new(Index::new(Vec::new())),
+                    generation: 0,
+                }),
                 under_way: Mutex::default(),
                 turns: Semaphore::new(SCANS_MAX),
                 events: broadcast::channel(EVENTS_BUFFERED).0,
@@ -195,26 +198,32 @@ impl Scanner {
 
     async fn up_to_date(&self, digest: &Digest) -> Result<Option<StoredImage>, StoreError> {
         let stored = self.inner.scans.image(digest).await?;
-        Ok(stored.filter(|image| image.analyser_version == ANALYSER_VERSION && image.failure.is_none()))
+        Ok(stored
+            .filter(|image| image.analyser_version == ANALYSER_VERSION && image.failure.is_none()))
     }
 
-    fn begin(&self, repository: &RepositoryName, digest: &Digest, trigger: Trigger) -> watch::Receiver<bool> {
+    fn begin(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        trigger: Trigger,
+    ) -> watch::Receiver<bool> {
         let mut under_way = self.inner.under_way();
         if let Some(scan) = under_way.get(digest) {
             return scan.ended.clone();
         }
         let (sender, ended) = watch::channel(false);
         let progress = ScanProgress {
-            digest: digest.clone(),
+            digest: *digest,
             repository: repository.clone(),
             stage: ScanStage::Queued,
             trigger,
             since: self.now(),
         };
         let _ = self.inner.events.send(ScanEvent::Progress(progress.clone()));
-        under_way.insert(digest.clone(), UnderWay { progress, ended: ended.clone() });
+        under_way.insert(*digest, UnderWay { progress, ended: ended.clone() });
         drop(under_way);
-        let claim = Claim { scanner: self.clone(), digest: digest.clone(), ended: sender };
+        let claim = Claim { scanner: self.clone(), digest: *digest, ended: sender };
         let repository = repository.clone();
         tokio::spawn(async move {
             claim.scanner.run(&repository, &claim.digest, trigger).await;
@@ -228,7 +237,10 @@ impl Scanner {
         let started_at = self.now();
         match self.scan_image(repository, digest, trigger, started_at).await {
             Ok(image) => {
-                let _ = self.inner.events.send(ScanEvent::Image { digest: digest.clone(), status: image.status });
+                let _ = self
+                    .inner
+                    .events
+                    .send(ScanEvent::Image { digest: *digest, status: image.status });
             }
             // Deleted meanwhile, or nothing that can be scanned.
             Err(ScanError::UnknownManifest(_) | ScanError::IsIndex(_)) => {}
@@ -239,7 +251,7 @@ impl Scanner {
                     Err(_) => 1,
                 };
                 let failed = FailedScan {
-                    digest: digest.clone(),
+                    digest: *digest,
                     analyser_version: ANALYSER_VERSION,
                     trigger: trigger.as_str().to_owned(),
                     started_at,
@@ -249,7 +261,7 @@ impl Scanner {
                 if let Err(error) = self.inner.scans.save_failed_scan(&failed).await {
                     tracing::error!(%digest, %error, "a failed scan cannot be recorded");
                 }
-                let _ = self.inner.events.send(ScanEvent::Failed { digest: digest.clone() });
+                let _ = self.inner.events.send(ScanEvent::Failed { digest: *digest });
             }
         }
     }
@@ -263,7 +275,7 @@ impl Scanner {
     ) -> Result<StoredImage, ScanError> {
         let manifest = self.manifest(repository, digest).await?;
         self.advance(digest, ScanStage::Layers);
-        let (inspected, failure) = self.inspect(&manifest, started_at).await?;
+        let (inspected, failure) = self.inspect(repository, &manifest, started_at).await?;
 
         self.advance(digest, ScanStage::Matching);
         let in_force = self.in_force();
@@ -282,7 +294,7 @@ impl Scanner {
             None => 0,
         };
         let record = ImageRecord {
-            digest: digest.clone(),
+            digest: *digest,
             analyser_version: ANALYSER_VERSION,
             trigger: trigger.as_str().to_owned(),
             started_at,
@@ -292,12 +304,15 @@ impl Scanner {
             problems: inspected.inventory.problems,
             inapplicable: inspected.inapplicable,
             failure: failure.map(|message| self.failure(message, attempts)),
-            layers: manifest.layers.iter().map(|l| l.digest.clone()).collect(),
+            layers: manifest.layers.iter().map(|l| l.digest).collect(),
             packages: interned.iter().map(|p| p.id).zip(packages).collect(),
         };
         let cause = format!("first seen in {digest} ({})", trigger.as_str());
-        let mut image =
-            self.inner.scans.save_image(&record, &matches, in_force.generation, &|_, _| cause.clone()).await?;
+        let mut image = self
+            .inner
+            .scans
+            .save_image(&record, &matches, in_force.generation, &|_, _| cause.clone())
+            .await?;
         // Advisories that came into force meanwhile did not know these packages.
         if self.in_force().generation != in_force.generation {
             self.rematch(&interned).await?;
@@ -306,19 +321,28 @@ impl Scanner {
         Ok(image)
     }
 
-    async fn manifest(&self, repository: &RepositoryName, digest: &Digest) -> Result<Image, ScanError> {
-        let reference = Reference::Digest(digest.clone());
+    async fn manifest(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Image, ScanError> {
+        let reference = Reference::Digest(*digest);
         let stored = self.inner.registry.manifest(repository, &reference).await?;
-        let stored = stored.ok_or_else(|| ScanError::UnknownManifest(digest.clone()))?;
+        let stored = stored.ok_or_else(|| ScanError::UnknownManifest(*digest))?;
         match Manifest::parse(&stored.bytes, Some(&stored.media_type))? {
             Manifest::Image(image) => Ok(image),
-            Manifest::Index(_) => Err(ScanError::IsIndex(digest.clone())),
+            Manifest::Index(_) => Err(ScanError::IsIndex(*digest)),
         }
     }
 
     /// Reads everything an image consists of. The second value says what of it
     /// failed and may go better next time.
-    async fn inspect(&self, manifest: &Image, now: Millis) -> Result<(Inspected, Option<String>), ScanError> {
+    async fn inspect(
+        &self,
+        repository: &RepositoryName,
+        manifest: &Image,
+        now: Millis,
+    ) -> Result<(Inspected, Option<String>), ScanError> {
         let plan = match inspect::plan(manifest) {
             Plan::NotAnImage(why) => {
                 let inspected = Inspected {
@@ -332,10 +356,27 @@ impl Scanner {
         };
         let config = self.config(&manifest.config).await?;
         let (layers, failure) = self.analyses(manifest, &plan, now).await?;
+        let problems = self.size_problems(repository, manifest).await?;
         let manifest = manifest.clone();
-        let inspected =
-            tokio::task::spawn_blocking(move || inspect::assemble(&config, &layers, &manifest)).await?;
+        let assemble = move || inspect::assemble(&config, &layers, &manifest, problems);
+        let inspected = tokio::task::spawn_blocking(assemble).await?;
         Ok((inspected, failure))
+    }
+
+    async fn size_problems(
+        &self,
+        repository: &RepositoryName,
+        manifest: &Image,
+    ) -> Result<Vec<Problem>, ScanError> {
+        let mut problems = Vec::new();
+        for (digest, positions) in inspect::distinct_layers(manifest) {
+            let Some(size) = self.inner.registry.linked_blob(repository, digest).await? else {
+                continue;
+            };
+            let wrong = |&p: &usize| inspect::size_problem(p, &manifest.layers[p], size);
+            problems.extend(positions.iter().filter_map(wrong));
+        }
+        Ok(problems)
     }
 
     async fn analyses(
@@ -347,34 +388,47 @@ impl Scanner {
         let wanted = inspect::distinct_layers(manifest);
         let mut readings = Vec::with_capacity(wanted.len());
         for (digest, positions) in wanted {
-            let Some(&readable) = positions.iter().find(|&&p| plan.get(p).is_some_and(Result::is_ok)) else { continue };
-            let (layers, digest) = (self.inner.layers.clone(), digest.clone());
+            let Some(&readable) =
+                positions.iter().find(|&&p| plan.get(p).is_some_and(Result::is_ok))
+            else {
+                continue;
+            };
+            let (layers, digest) = (self.inner.layers.clone(), *digest);
             let media_type = manifest.layers[readable].media_type.clone();
-            readings.push(async move { (positions, layers.obtain(&digest, &media_type, now).await) });
+            readings
+                .push(async move { (positions, layers.obtain(&digest, &media_type, now).await) });
         }
         let mut outcomes = futures::stream::iter(readings).buffer_unordered(LAYERS_AT_ONCE);
 
         let mut layers: Vec<Result<Arc<LayerAnalysis>, Problem>> = (0..manifest.layers.len())
             .map(|i| match plan.get(i) {
                 Some(Err(problem)) => Err(problem.clone()),
-                _ => Err(inspect::layer_problem(i, ProblemKind::MissingLayer, &LayerError::Missing)),
+                _ => {
+                    Err(inspect::layer_problem(i, ProblemKind::MissingLayer, &LayerError::Missing))
+                }
             })
             .collect();
         let mut failure = None;
         while let Some((positions, outcome)) = outcomes.next().await {
-            for position in positions.into_iter().filter(|&p| plan.get(p).is_some_and(Result::is_ok)) {
+            for position in
+                positions.into_iter().filter(|&p| plan.get(p).is_some_and(Result::is_ok))
+            {
                 layers[position] = match &outcome {
                     Ok(analysis) => Ok(Arc::clone(analysis)),
-                    Err(LayerError::Missing) => {
-                        Err(inspect::layer_problem(position, ProblemKind::MissingLayer, &LayerError::Missing))
-                    }
+                    Err(LayerError::Missing) => Err(inspect::layer_problem(
+                        position,
+                        ProblemKind::MissingLayer,
+                        &LayerError::Missing,
+                    )),
                     Err(LayerError::Worker(error)) => {
-                        let problem = inspect::layer_problem(position, ProblemKind::WorkerFailed, error);
+                        let problem =
+                            inspect::layer_problem(position, ProblemKind::WorkerFailed, error);
                         failure = Some(problem.message.clone());
                         Err(problem)
                     }
                     Err(LayerError::Store(error)) => {
-                        let problem = inspect::layer_problem(position, ProblemKind::UnreadableLayer, error);
+                        let problem =
+                            inspect::layer_problem(position, ProblemKind::UnreadableLayer, error);
                         failure = Some(problem.message.clone());
                         Err(problem)
                     }
@@ -385,7 +439,9 @@ impl Scanner {
     }
 
     async fn config(&self, descriptor: &Descriptor) -> Result<Vec<u8>, ScanError> {
-        let Some(blob) = self.inner.blobs.open_blob(&descriptor.digest).await? else { return Ok(Vec::new()) };
+        let Some(blob) = self.inner.blobs.open_blob(&descriptor.digest).await? else {
+            return Ok(Vec::new());
+        };
         let limit = analysis::limits::CONFIG_BYTES_MAX as u64;
         tokio::task::spawn_blocking(move || {
             let mut bytes = Vec::new();
@@ -397,7 +453,11 @@ impl Scanner {
 
     fn failure(&self, message: String, attempts: u32) -> ScanFailure {
         let wait = RETRY_AFTER_MS << attempts.saturating_sub(1).min(10);
-        ScanFailure { message, attempts, retry_at: (attempts < ATTEMPTS_MAX).then(|| self.now() + wait) }
+        ScanFailure {
+            message,
+            attempts,
+            retry_at: (attempts < ATTEMPTS_MAX).then(|| self.now() + wait),
+        }
     }
 
     fn advance(&self, digest: &Digest, stage: ScanStage) {

@@ -70,7 +70,12 @@ impl From<StoredImage> for Verdict {
 impl Scanner {
     /// Inspects what was pushed and gives the verdict, or [`Verdict::Pending`]
     /// after `wait`; the scan goes on then.
-    pub async fn verdict(&self, repository: &RepositoryName, digest: &Digest, wait: Duration) -> Verdict {
+    pub async fn verdict(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        wait: Duration,
+    ) -> Verdict {
         match tokio::time::timeout(wait, self.judge(repository, digest)).await {
             Ok(Ok(verdict)) => verdict,
             Ok(Err(error)) => {
@@ -81,10 +86,14 @@ impl Scanner {
         }
     }
 
-    async fn judge(&self, repository: &RepositoryName, digest: &Digest) -> Result<Verdict, ScanError> {
-        let reference = Reference::Digest(digest.clone());
+    async fn judge(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Verdict, ScanError> {
+        let reference = Reference::Digest(*digest);
         let stored = self.inner.registry().manifest(repository, &reference).await?;
-        let stored = stored.ok_or_else(|| ScanError::UnknownManifest(digest.clone()))?;
+        let stored = stored.ok_or_else(|| ScanError::UnknownManifest(*digest))?;
         match Manifest::parse(&stored.bytes, Some(&stored.media_type))? {
             Manifest::Image(_) => {
                 let image = self.scan(repository, digest, Trigger::Push).await?;
@@ -94,8 +103,12 @@ impl Scanner {
                 if index.manifests.len() > INDEX_IMAGES_MAX {
                     return Ok(Verdict::Pending);
                 }
-                let scans = index.manifests.iter().map(|child| self.scan(repository, &child.digest, Trigger::Push));
-                let images: Result<Vec<_>, _> = futures::future::join_all(scans).await.into_iter().collect();
+                let scans = index
+                    .manifests
+                    .iter()
+                    .map(|child| self.scan(repository, &child.digest, Trigger::Push));
+                let images: Result<Vec<_>, _> =
+                    futures::future::join_all(scans).await.into_iter().collect();
                 Ok(sum_up(images?))
             }
         }
@@ -111,7 +124,11 @@ fn sum_up(images: Vec<Option<StoredImage>>) -> Verdict {
     for image in &images {
         match image {
             // Named by the index and not in the registry.
-            None => cause = cause.or_else(|| Some("an image of the index is not in the registry".to_owned())),
+            None => {
+                cause = cause.or_else(|| {
+                    Some("an entry of the index is no image in the registry".to_owned())
+                })
+            }
             Some(image) => {
                 severities.add(&image.severities);
                 patchable += image.patchable;

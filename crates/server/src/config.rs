@@ -102,9 +102,14 @@ impl Config {
             None => File::default(),
         };
         let http = args.http || file.http;
-        let listen = args.listen.or(file.listen).unwrap_or_else(|| ([127, 0, 0, 1], if http { 8080 } else { 8443 }).into());
+        let listen = args
+            .listen
+            .or(file.listen)
+            .unwrap_or_else(|| ([127, 0, 0, 1], if http { 8080 } else { 8443 }).into());
         if http && !listen.ip().is_loopback() {
-            bail!("plain HTTP is served on loopback only, and {listen} is not a loopback address; leave out --http or listen on 127.0.0.1");
+            bail!(
+                "plain HTTP is served on loopback only, and {listen} is not a loopback address; leave out --http or listen on 127.0.0.1"
+            );
         }
         let tls = match (file.tls.certificate, file.tls.key) {
             (Some(certificate), Some(key)) => Some((certificate, key)),
@@ -129,8 +134,10 @@ impl Config {
 }
 
 fn read(path: &Path) -> anyhow::Result<File> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the configuration {}", path.display()))?;
-    toml::from_str(&text).with_context(|| format!("{} is not a valid configuration", path.display()))
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the configuration {}", path.display()))?;
+    toml::from_str(&text)
+        .with_context(|| format!("{} is not a valid configuration", path.display()))
 }
 
 #[cfg(test)]

@@ -12,7 +12,9 @@ use futures::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
 use oci::{Digest, Hasher};
 use packages::{Problem, ProblemKind};
-use scanner::inspect::{Inspected, Plan, assemble, distinct_layers, layer_problem, plan};
+use scanner::inspect::{
+    Inspected, Plan, assemble, distinct_layers, layer_problem, plan, size_problem,
+};
 use scanner::worker::LayerWorkers;
 
 use crate::cli::TargetArgs;
@@ -33,7 +35,7 @@ pub async fn inspect(args: &TargetArgs) -> anyhow::Result<Report> {
     let image = target::open(&target, args.platform.as_deref(), &access)
         .await
         .with_context(|| format!("cannot open {}", args.target))?;
-    let digest = image.digest.clone();
+    let digest = image.digest;
     Ok(Report { digest, inspected: inspect_image(image).await? })
 }
 
@@ -49,7 +51,10 @@ async fn inspect_image(image: TargetImage) -> anyhow::Result<Inspected> {
         Plan::Layers(plan) => plan,
     };
     let workers_max = std::thread::available_parallelism().map_or(2, usize::from);
-    let pool = Arc::new(SandboxPool::of_current_exe(SandboxLimits { workers_max, ..SandboxLimits::default() }));
+    let pool = Arc::new(SandboxPool::of_current_exe(SandboxLimits {
+        workers_max,
+        ..SandboxLimits::default()
+    }));
 
     let mut layers: Vec<Result<Arc<LayerAnalysis>, Problem>> = plan
         .iter()
@@ -65,8 +70,16 @@ async fn inspect_image(image: TargetImage) -> anyhow::Result<Inspected> {
         let Some(file) = &image.layers[first] else { continue };
         let file = file.try_clone().context("cannot open a layer twice")?;
         let media_type = image.manifest.layers[first].media_type.clone();
-        let (pool, digest) = (Arc::clone(&pool), digest.clone());
-        readings.push(async move { (positions, read_layer(&pool, file, &digest, &media_type).await) });
+        let (pool, digest) = (Arc::clone(&pool), *digest);
+        readings
+            .push(async move { (positions, read_layer(&pool, file, &digest, &media_type).await) });
+    }
+    let mut problems = Vec::new();
+    for (i, (layer, file)) in image.manifest.layers.iter().zip(&image.layers).enumerate() {
+        if let Some(file) = file {
+            let size = file.metadata().context("cannot read the size of a layer")?.len();
+            problems.extend(size_problem(i, layer, size));
+        }
     }
     let bar = progress_bar(readings.len() as u64, "layers");
     let mut outcomes = futures::stream::iter(readings).buffer_unordered(workers_max);
@@ -80,7 +93,7 @@ async fn inspect_image(image: TargetImage) -> anyhow::Result<Inspected> {
         }
     }
     bar.finish_and_clear();
-    Ok(assemble(&image.config, &layers, &image.manifest))
+    Ok(assemble(&image.config, &layers, &image.manifest, problems))
 }
 
 async fn read_layer(
@@ -94,7 +107,7 @@ async fn read_layer(
     let size = file.metadata().map_err(|e| unreadable(&e))?.len();
     // Hashed beside the analysis, over a handle with a position of its own.
     let verified = {
-        let (file, digest) = (reopened(&file).map_err(|e| unreadable(&e))?, digest.clone());
+        let (file, digest) = (reopened(&file).map_err(|e| unreadable(&e))?, *digest);
         tokio::task::spawn_blocking(move || hash(file, &digest))
     };
     let worker = failed(ProblemKind::WorkerFailed);
@@ -103,7 +116,10 @@ async fn read_layer(
     let analysis = running.finish(size).await.map_err(|e| worker(&e))?;
     let actual = verified.await.map_err(|e| unreadable(&e))?.map_err(|e| unreadable(&e))?;
     if actual != *digest {
-        return Err((ProblemKind::UnreadableLayer, format!("its bytes hash to {actual} and not to {digest}")));
+        return Err((
+            ProblemKind::UnreadableLayer,
+            format!("its bytes hash to {actual} and not to {digest}"),
+        ));
     }
     Ok(Arc::new(analysis))
 }

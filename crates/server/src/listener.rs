@@ -34,10 +34,13 @@ pub struct Listener {
 
 impl Listener {
     /// Binds the address. `tls` absent means plain HTTP.
-    pub async fn bind(address: SocketAddr, tls: Option<Arc<rustls::ServerConfig>>) -> anyhow::Result<Self> {
-        let socket = TcpListener::bind(address)
-            .await
-            .with_context(|| format!("cannot listen on {address}; is another server running there?"))?;
+    pub async fn bind(
+        address: SocketAddr,
+        tls: Option<Arc<rustls::ServerConfig>>,
+    ) -> anyhow::Result<Self> {
+        let socket = TcpListener::bind(address).await.with_context(|| {
+            format!("cannot listen on {address}; is another server running there?")
+        })?;
         Ok(Self { socket, tls: tls.map(TlsAcceptor::from) })
     }
 
@@ -72,12 +75,16 @@ impl Listener {
             let watcher = graceful.watcher();
             tokio::spawn(async move {
                 if let Some(io) = handshake(stream, tls).await {
-                    let service = router.map_request(move |mut request: http::Request<hyper::body::Incoming>| {
-                        request.extensions_mut().insert(ConnectInfo(peer));
-                        request.map(axum::body::Body::new)
-                    });
-                    let connection =
-                        server.serve_connection_with_upgrades(TokioIo::new(io), TowerToHyperService::new(service));
+                    let service = router.map_request(
+                        move |mut request: http::Request<hyper::body::Incoming>| {
+                            request.extensions_mut().insert(ConnectInfo(peer));
+                            request.map(axum::body::Body::new)
+                        },
+                    );
+                    let connection = server.serve_connection_with_upgrades(
+                        TokioIo::new(io),
+                        TowerToHyperService::new(service),
+                    );
                     if let Err(error) = watcher.watch(connection.into_owned()).await {
                         tracing::debug!(%peer, %error, "connection ended early");
                     }
@@ -86,7 +93,10 @@ impl Listener {
         }
         drop(self.socket);
         if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
-            tracing::warn!(seconds = DRAIN_TIMEOUT.as_secs(), "requests were still running at the end of the drain");
+            tracing::warn!(
+                seconds = DRAIN_TIMEOUT.as_secs(),
+                "requests were still running at the end of the drain"
+            );
         }
     }
 }

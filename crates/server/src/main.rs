@@ -67,7 +67,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                         commands::update::run(&db, &sources).await
                     }
                     Command::Advisories(command) => commands::advisories::run(&command),
-                    Command::Versions(VersionsCommand::Compare { ecosystem }) => commands::versions::run(&ecosystem),
+                    Command::Versions(VersionsCommand::Compare { ecosystem }) => {
+                        commands::versions::run(&ecosystem)
+                    }
                     Command::Openapi => {
                         println!("{}", api::portal::openapi::document_json()?);
                         Ok(ExitCode::SUCCESS)
@@ -85,6 +87,8 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
-        cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
     })
 }

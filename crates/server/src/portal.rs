@@ -3,8 +3,8 @@
 use axum::body::Body;
 use axum::response::Response;
 use http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, VARY,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+    REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, Method, StatusCode, Uri};
 use rust_embed::RustEmbed;
@@ -38,7 +38,9 @@ pub async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     }
     file("index.html", &headers).unwrap_or_else(|| {
         let mut response = Response::new(Body::from(NOT_BUILT));
-        response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("text/html; charset=utf-8"));
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, http::HeaderValue::from_static("text/html; charset=utf-8"));
         secured(response)
     })
 }
@@ -49,7 +51,9 @@ fn file(path: &str, headers: &HeaderMap) -> Option<Response> {
         return None;
     }
     let accepted = headers.get(ACCEPT_ENCODING).and_then(|v| v.to_str().ok()).unwrap_or("");
-    let accepts = |coding: &str| accepted.split(',').any(|c| c.split(';').next().unwrap_or("").trim() == coding);
+    let accepts = |coding: &str| {
+        accepted.split(',').any(|c| c.split(';').next().unwrap_or("").trim() == coding)
+    };
     let (content, coding) = [("br", "br"), ("gzip", "gz")]
         .into_iter()
         .filter(|(coding, _)| accepts(coding))
@@ -59,7 +63,14 @@ fn file(path: &str, headers: &HeaderMap) -> Option<Response> {
         .header(CONTENT_TYPE, content_type(path))
         .header(VARY, "Accept-Encoding")
         // Names under assets/ carry a hash of what is in them.
-        .header(CACHE_CONTROL, if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" });
+        .header(
+            CACHE_CONTROL,
+            if path.starts_with("assets/") {
+                "public, max-age=31536000, immutable"
+            } else {
+                "no-cache"
+            },
+        );
     if let Some(coding) = coding {
         response = response.header(CONTENT_ENCODING, coding);
     }
@@ -82,7 +93,9 @@ fn secured(mut response: Response) -> Response {
 fn plain(status: StatusCode, text: &'static str) -> Response {
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, http::HeaderValue::from_static("text/plain; charset=utf-8"));
     secured(response)
 }
 

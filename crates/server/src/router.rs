@@ -27,7 +27,8 @@ use crate::portal;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Bounds of the latency histograms, in seconds.
-const LATENCY_BUCKETS: [f64; 11] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 10.0];
+const LATENCY_BUCKETS: [f64; 11] =
+    [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 10.0];
 
 /// What the routes work with.
 pub struct Parts {
@@ -79,13 +80,15 @@ async fn observe(mut request: Request, next: Next) -> Response {
     let id = Uuid::new_v4().to_string();
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
-    let route = request.extensions().get::<MatchedPath>().map_or("portal", MatchedPath::as_str).to_owned();
+    let route =
+        request.extensions().get::<MatchedPath>().map_or("portal", MatchedPath::as_str).to_owned();
     if let Ok(value) = HeaderValue::from_str(&id) {
         request.headers_mut().insert(REQUEST_ID, value);
     }
     let mut response = next.run(request).await;
     let status = response.status();
-    let labels = [("route", route), ("method", method.to_string()), ("status", status.as_u16().to_string())];
+    let labels =
+        [("route", route), ("method", method.to_string()), ("status", status.as_u16().to_string())];
     metrics::counter!("lazaret_http_requests_total", &labels).increment(1);
     metrics::histogram!("lazaret_http_request_seconds", &labels[..2]).record(began.elapsed());
     let millis = began.elapsed().as_millis();

@@ -47,15 +47,21 @@ const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     let now = OffsetDateTime::now_utc();
     let _lock = claim(&config.data)?;
-    let sqlite = SqliteStore::open(&config.data.join("lazaret.db")).await.context("cannot open the database")?;
+    let sqlite = SqliteStore::open(&config.data.join("lazaret.db"))
+        .await
+        .context("cannot open the database")?;
     let storage = Arc::new(sqlite.clone());
-    let blobs = Arc::new(FileBlobs::open(&config.data.join("content")).context("cannot open the blob store")?);
+    let blobs = Arc::new(
+        FileBlobs::open(&config.data.join("content")).context("cannot open the blob store")?,
+    );
     let first_password = ensure_admin(&sqlite, now).await?;
 
     let tls = if config.http { None } else { Some(load_tls(&config, now)?) };
-    let listener = Listener::bind(config.listen, tls.as_ref().map(|t| Arc::clone(&t.config))).await?;
+    let listener =
+        Listener::bind(config.listen, tls.as_ref().map(|t| Arc::clone(&t.config))).await?;
     let address = listener.address()?;
-    let url = format!("{}://{}", if config.http { "http" } else { "https" }, host(&config, address));
+    let url =
+        format!("{}://{}", if config.http { "http" } else { "https" }, host(&config, address));
 
     let stop = CancellationToken::new();
     let limits = SandboxLimits { workers_max: config.workers, ..SandboxLimits::default() };
@@ -73,7 +79,8 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let recovered = registry.recover().await.context("cannot clear up after the last run")?;
     tracing::info!(?recovered, "uploads of the last run");
 
-    let auth = Arc::new(Authenticator::open(storage.clone()).await.context("cannot open the accounts")?);
+    let auth =
+        Arc::new(Authenticator::open(storage.clone()).await.context("cannot open the accounts")?);
     let verdicts = wiring::Verdicts {
         scanner: scanner.clone(),
         wait: config.verdict_wait,
@@ -86,8 +93,13 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         verdict: Some(Arc::new(verdicts)),
         plain_http: config.http,
     };
-    let inspections =
-        Arc::new(Inspections::new(storage.clone(), storage.clone(), blobs, view, registry::wall_clock()));
+    let inspections = Arc::new(Inspections::new(
+        storage.clone(),
+        storage.clone(),
+        blobs,
+        view,
+        registry::wall_clock(),
+    ));
     let registry_name: Arc<str> = REGISTRY.into();
     let portal = PortalState {
         auth: Arc::clone(&auth),
@@ -100,7 +112,9 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let azure = AzureState {
         auth,
         inspections,
-        subscription: api::azure::subscription_id(&*storage).await.context("cannot read the subscription's id")?,
+        subscription: api::azure::subscription_id(&*storage)
+            .await
+            .context("cannot read the subscription's id")?,
         registry_name,
         plain_http: config.http,
     };
@@ -108,7 +122,10 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let router = router::build(parts)?;
 
     let tasks = Tasks { stop: stop.clone() };
-    tasks.run(follow_advisories(AdvisoryDb::open(config.data.join(ADVISORIES_DIR)), scanner.clone()));
+    tasks.run(follow_advisories(
+        AdvisoryDb::open(config.data.join(ADVISORIES_DIR)),
+        scanner.clone(),
+    ));
     tasks.run(async move { scanner.catch_up_forever().await });
     tasks.run(sweep(registry));
 
@@ -122,21 +139,29 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
 
 /// Makes the data directory and sees to it that no other server uses it.
 fn claim(data: &Path) -> anyhow::Result<File> {
-    fs::create_dir_all(data).with_context(|| format!("cannot make the data directory {}", data.display()))?;
+    fs::create_dir_all(data)
+        .with_context(|| format!("cannot make the data directory {}", data.display()))?;
     fs::set_permissions(data, fs::Permissions::from_mode(0o700))
         .with_context(|| format!("cannot protect the data directory {}", data.display()))?;
     let path = data.join("lock");
     let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => bail!("another server is using {}; stop it or name another --data", data.display()),
-        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
+        Err(TryLockError::WouldBlock) => {
+            bail!("another server is using {}; stop it or name another --data", data.display())
+        }
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock {}", path.display()))
+        }
     }
 }
 
 /// Makes the admin account on the first start; gives its password if it was
 /// made up here.
-async fn ensure_admin(accounts: &SqliteStore, now: OffsetDateTime) -> anyhow::Result<Option<String>> {
+async fn ensure_admin(
+    accounts: &SqliteStore,
+    now: OffsetDateTime,
+) -> anyhow::Result<Option<String>> {
     if !accounts.accounts().await.context("cannot read the accounts")?.is_empty() {
         return Ok(None);
     }
@@ -148,7 +173,10 @@ async fn ensure_admin(accounts: &SqliteStore, now: OffsetDateTime) -> anyhow::Re
     };
     let hash = {
         let password = password.clone();
-        tokio::task::spawn_blocking(move || api::distribution::auth::passwords::hash_password(&password)).await?
+        tokio::task::spawn_blocking(move || {
+            api::distribution::auth::passwords::hash_password(&password)
+        })
+        .await?
     };
     let account = Account {
         name: ADMIN.to_owned(),
@@ -200,7 +228,12 @@ async fn follow_advisories(db: AdvisoryDb, scanner: Scanner) {
         match next_generation(&db, loaded).await {
             Ok(Some((generation, index))) => match scanner.put_in_force(Arc::new(index)).await {
                 Ok(done) => {
-                    tracing::info!(generation, packages = done.packages, images = done.images, "advisories are in force");
+                    tracing::info!(
+                        generation,
+                        packages = done.packages,
+                        images = done.images,
+                        "advisories are in force"
+                    );
                     loaded = Some(generation);
                     failing = false;
                 }
@@ -211,7 +244,10 @@ async fn follow_advisories(db: AdvisoryDb, scanner: Scanner) {
             },
             Ok(None) => {}
             Err(error) if !failing => {
-                tracing::error!(error = format!("{error:#}"), "the advisory index cannot be read; the last one stays in force");
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "the advisory index cannot be read; the last one stays in force"
+                );
                 failing = true;
             }
             Err(_) => {}

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose,
 };
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
@@ -45,12 +45,18 @@ pub struct Tls {
 
 /// Reads or makes what the listener needs. `names` are the host names and
 /// addresses that clients use.
-pub fn load(certificates: &Certificates<'_>, names: &[String], now: OffsetDateTime) -> anyhow::Result<Tls> {
+pub fn load(
+    certificates: &Certificates<'_>,
+    names: &[String],
+    now: OffsetDateTime,
+) -> anyhow::Result<Tls> {
     let (chain, key, ca_file) = match certificates {
         Certificates::Given { certificate, key } => {
             let chain = CertificateDer::pem_file_iter(certificate)
                 .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-                .with_context(|| format!("cannot read certificates from {}", certificate.display()))?;
+                .with_context(|| {
+                    format!("cannot read certificates from {}", certificate.display())
+                })?;
             if chain.is_empty() {
                 bail!("{} holds no certificate in PEM form", certificate.display());
             }
@@ -98,12 +104,16 @@ impl Authority {
         let file = directory.join("ca.pem");
         let key_file = directory.join("ca.key");
         if !file.exists() || !key_file.exists() {
-            Self::create(directory, &file, &key_file, now)
-                .with_context(|| format!("cannot make a certificate authority in {}", directory.display()))?;
+            Self::create(directory, &file, &key_file, now).with_context(|| {
+                format!("cannot make a certificate authority in {}", directory.display())
+            })?;
         }
-        let pem = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-        let key = fs::read_to_string(&key_file).with_context(|| format!("cannot read {}", key_file.display()))?;
-        let key = KeyPair::from_pem(&key).with_context(|| format!("{} is not a private key", key_file.display()))?;
+        let pem =
+            fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        let key = fs::read_to_string(&key_file)
+            .with_context(|| format!("cannot read {}", key_file.display()))?;
+        let key = KeyPair::from_pem(&key)
+            .with_context(|| format!("{} is not a private key", key_file.display()))?;
         let certificate = CertificateDer::from_pem_slice(pem.as_bytes())
             .with_context(|| format!("{} is not a certificate", file.display()))?;
         let issuer = Issuer::from_ca_cert_der(&certificate, key)
@@ -111,7 +121,12 @@ impl Authority {
         Ok(Self { issuer, certificate, file })
     }
 
-    fn create(directory: &Path, file: &Path, key_file: &Path, now: OffsetDateTime) -> anyhow::Result<()> {
+    fn create(
+        directory: &Path,
+        file: &Path,
+        key_file: &Path,
+        now: OffsetDateTime,
+    ) -> anyhow::Result<()> {
         fs::create_dir_all(directory)?;
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::default();
@@ -132,7 +147,8 @@ impl Authority {
         now: OffsetDateTime,
     ) -> anyhow::Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
         let key = KeyPair::generate()?;
-        let mut params = CertificateParams::new(names.to_vec()).context("a host name cannot stand in a certificate")?;
+        let mut params = CertificateParams::new(names.to_vec())
+            .context("a host name cannot stand in a certificate")?;
         params.distinguished_name = named("Lazaret");
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -152,7 +168,8 @@ fn named(common_name: &str) -> DistinguishedName {
 }
 
 fn write_file(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)?;
+    let mut file =
+        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     Ok(())
@@ -172,15 +189,22 @@ mod tests {
         let first = load(&certificates, &names, now).expect("a first start");
         let pem = fs::read(first.ca_file.expect("an own authority")).expect("the authority's file");
         let second = load(&certificates, &names, now).expect("a second start");
-        assert_eq!(pem, fs::read(second.ca_file.expect("an own authority")).expect("the authority's file"));
+        assert_eq!(
+            pem,
+            fs::read(second.ca_file.expect("an own authority")).expect("the authority's file")
+        );
     }
 
     #[test]
     fn a_missing_certificate_names_its_file() {
         let missing = Path::new("no-such.pem");
-        let error = load(&Certificates::Given { certificate: missing, key: missing }, &[], OffsetDateTime::now_utc())
-            .err()
-            .expect("no such file");
+        let error = load(
+            &Certificates::Given { certificate: missing, key: missing },
+            &[],
+            OffsetDateTime::now_utc(),
+        )
+        .err()
+        .expect("no such file");
         assert!(error.to_string().contains("no-such.pem"), "{error}");
     }
 }

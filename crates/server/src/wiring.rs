@@ -80,7 +80,9 @@ impl PushVerdict for Verdicts {
         let verdict = self.scanner.verdict(&manifest.repository, &manifest.digest, self.wait).await;
         metrics::histogram!("lazaret_verdict_seconds").record(began.elapsed());
         let path = manifest.repository.as_str().replace('/', "~");
-        self.announce.then(|| format!("{verdict}; {}/registries/main/{path}/{}", self.portal, manifest.digest))
+        self.announce.then(|| {
+            format!("{verdict}; {}/registries/main/{path}/{}", self.portal, manifest.digest)
+        })
     }
 }
 
@@ -158,11 +160,11 @@ async fn relay(scanner: Scanner, events: broadcast::Sender<ScanEvent>, stop: Can
         };
         let event = match event {
             Ok(scanner::ScanEvent::Progress(p)) => {
-                ScanEvent::Image { digest: p.digest.clone(), progress: Some(progress(&p)) }
+                ScanEvent::Image { digest: p.digest, progress: Some(progress(&p)) }
             }
-            Ok(scanner::ScanEvent::Image { digest, .. } | scanner::ScanEvent::Failed { digest }) => {
-                ScanEvent::Image { digest, progress: None }
-            }
+            Ok(
+                scanner::ScanEvent::Image { digest, .. } | scanner::ScanEvent::Failed { digest },
+            ) => ScanEvent::Image { digest, progress: None },
             Ok(scanner::ScanEvent::Advisories) => {
                 ScanEvent::Advisories { snapshot: scanner.index().snapshot_id() }
             }

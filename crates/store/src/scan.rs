@@ -319,7 +319,11 @@ pub struct ImageTotals {
 #[async_trait]
 pub trait ScanStore: Send + Sync {
     /// The stored analysis of a layer, as `analysis::LayerAnalysis` wrote it.
-    async fn layer_analysis(&self, layer: &Digest, analyser_version: u32) -> Result<Option<Vec<u8>>, StoreError>;
+    async fn layer_analysis(
+        &self,
+        layer: &Digest,
+        analyser_version: u32,
+    ) -> Result<Option<Vec<u8>>, StoreError>;
 
     /// Keeps an analysis; one that is there already stays.
     async fn save_layer_analysis(
@@ -331,7 +335,10 @@ pub trait ScanStore: Send + Sync {
     ) -> Result<(), StoreError>;
 
     /// Gives each package its row, in the order asked.
-    async fn intern_packages(&self, packages: &[ImagePackage]) -> Result<Vec<StoredPackage>, StoreError>;
+    async fn intern_packages(
+        &self,
+        packages: &[ImagePackage],
+    ) -> Result<Vec<StoredPackage>, StoreError>;
 
     /// Writes an image, what it holds and what matching said of packages that
     /// were new, in one transaction; gives the image as then stored.
@@ -347,7 +354,10 @@ pub trait ScanStore: Send + Sync {
     async fn save_failed_scan(&self, scan: &FailedScan) -> Result<(), StoreError>;
 
     /// Packages that feeds know under these names.
-    async fn packages_named(&self, names: &[(Namespace, String)]) -> Result<Vec<StoredPackage>, StoreError>;
+    async fn packages_named(
+        &self,
+        names: &[(Namespace, String)],
+    ) -> Result<Vec<StoredPackage>, StoreError>;
 
     /// Packages last matched before this generation, at most `limit`, from row id `after` on.
     async fn packages_behind(
@@ -394,16 +404,32 @@ pub trait ScanStore: Send + Sync {
     async fn image_packages(&self, digest: &Digest) -> Result<Vec<StoredImagePackage>, StoreError>;
 
     /// Openings and closings on an image's packages, newest first.
-    async fn image_history(&self, digest: &Digest, limit: u32) -> Result<Vec<FindingEvent>, StoreError>;
+    async fn image_history(
+        &self,
+        digest: &Digest,
+        limit: u32,
+    ) -> Result<Vec<FindingEvent>, StoreError>;
 
     /// Images that have a finding now.
-    async fn images_with_finding(&self, finding_id: u64, limit: u32) -> Result<Vec<Digest>, StoreError>;
+    async fn images_with_finding(
+        &self,
+        finding_id: u64,
+        limit: u32,
+    ) -> Result<Vec<Digest>, StoreError>;
 
     /// Findings anywhere whose title or detail names this text, newest first, each once.
-    async fn search_findings(&self, text: &str, limit: u32) -> Result<Vec<StoredFinding>, StoreError>;
+    async fn search_findings(
+        &self,
+        text: &str,
+        limit: u32,
+    ) -> Result<Vec<StoredFinding>, StoreError>;
 
     /// The worst open findings on images that repositories hold, newest first.
-    async fn newest_findings(&self, severity_min: u8, limit: u32) -> Result<Vec<(Digest, ImageFindingRow)>, StoreError>;
+    async fn newest_findings(
+        &self,
+        severity_min: u8,
+        limit: u32,
+    ) -> Result<Vec<(Digest, ImageFindingRow)>, StoreError>;
 
     /// Images in repositories that wait for inspection: never inspected,
     /// inspected by older analysers, or failed and due again.

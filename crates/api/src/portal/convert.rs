@@ -90,8 +90,10 @@ pub(super) fn scan(image: &ImageView) -> types::Scan {
         return running(progress);
     }
     let leaves = image.leaves();
+    // An index inside an index is not looked into, so it waits for nothing.
+    let scanned = leaves.iter().filter(|leaf| leaf.kind != types::ManifestKind::Index);
     let states: Vec<types::Scan> =
-        leaves.iter().map(|leaf| ended(leaf.state.stored.as_ref())).collect();
+        scanned.map(|leaf| ended(leaf.state.stored.as_ref())).collect();
     // The one that needs attention most speaks for an index.
     let rank = |scan: &types::Scan| match scan.state {
         types::ScanState::Failed => 3,
@@ -100,7 +102,14 @@ pub(super) fn scan(image: &ImageView) -> types::Scan {
         types::ScanState::Done => 0,
     };
     let worst = states.into_iter().max_by_key(rank);
-    worst.unwrap_or_else(|| ended(image.state.stored.as_ref()))
+    let nothing_to_scan = types::Scan {
+        state: types::ScanState::Done,
+        stage: None,
+        started_at: None,
+        finished_at: None,
+        failure: None,
+    };
+    worst.unwrap_or(nothing_to_scan)
 }
 
 pub(super) fn running(progress: ScanProgress) -> types::Scan {

@@ -76,6 +76,7 @@ fn watch(peak: &AtomicU64, done: &AtomicBool) {
                 high.and_then(|text| text.trim().split(' ').next()?.parse().ok()).unwrap_or(0);
             peak.fetch_max(kib, Ordering::Relaxed);
         }
+        #[expect(clippy::disallowed_methods, reason = "samples memory at an interval")]
         std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -16,21 +16,25 @@ use crate::inspect::progress_bar;
 /// Runs one of them.
 pub fn run(command: &AdvisoriesCommand) -> anyhow::Result<ExitCode> {
     match command {
-        AdvisoriesCommand::Import { paths, db, format } => import(paths, db, Format::or_default(*format)),
+        AdvisoriesCommand::Import { paths, db, format } => {
+            import(paths, db, Format::or_default(*format))
+        }
         AdvisoriesCommand::Status { db, format } => status(db, Format::or_default(*format)),
         AdvisoriesCommand::Pack { file, db } => {
-            AdvisoryDb::open(db.directory())
-                .pack(file)
-                .with_context(|| format!("cannot pack the advisory index into {}", file.display()))?;
+            AdvisoryDb::open(db.directory()).pack(file).with_context(|| {
+                format!("cannot pack the advisory index into {}", file.display())
+            })?;
             Ok(ExitCode::SUCCESS)
         }
         AdvisoriesCommand::Unpack { file, db } => {
-            AdvisoryDb::open(db.directory())
-                .unpack(file)
-                .with_context(|| format!("cannot unpack an advisory index from {}", file.display()))?;
+            AdvisoryDb::open(db.directory()).unpack(file).with_context(|| {
+                format!("cannot unpack an advisory index from {}", file.display())
+            })?;
             status(db, Format::or_default(None))
         }
-        AdvisoriesCommand::Update { .. } => bail!("update fetches from the network and is run elsewhere"),
+        AdvisoriesCommand::Update { .. } => {
+            bail!("update fetches from the network and is run elsewhere")
+        }
     }
 }
 
@@ -55,7 +59,9 @@ pub fn import(paths: &[PathBuf], db: &DbArgs, format: Format) -> anyhow::Result<
     // Nothing that could be read is a failure; a part that could not is said.
     let taken: u64 = reports.iter().map(|r| r.records).sum();
     if taken == 0 {
-        bail!("nothing was imported: no file in a format that is known (OSV, Debian tracker and lists, Alpine secdb, KEV, EPSS)");
+        bail!(
+            "nothing was imported: no file in a format that is known (OSV, Debian tracker and lists, Alpine secdb, KEV, EPSS)"
+        );
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -86,7 +92,10 @@ fn print_reports(reports: &[ImportReport]) {
             ]
         })
         .collect();
-    print!("{}", table::render(&["SOURCE", "RECORDS", "STATEMENTS", "WITHDRAWN", "SKIPPED", "SIZE"], &rows));
+    print!(
+        "{}",
+        table::render(&["SOURCE", "RECORDS", "STATEMENTS", "WITHDRAWN", "SKIPPED", "SIZE"], &rows)
+    );
     for r in reports {
         for (reason, n) in &r.skipped {
             println!("{}: {n} skipped: {}", r.source, table::printable(reason));
@@ -119,7 +128,10 @@ fn status(db: &DbArgs, format: Format) -> anyhow::Result<ExitCode> {
                     ]
                 })
                 .collect();
-            print!("{}", table::render(&["SOURCE", "RECORDS", "DATA OF", "IMPORTED", "SPEAKS OF"], &rows));
+            print!(
+                "{}",
+                table::render(&["SOURCE", "RECORDS", "DATA OF", "IMPORTED", "SPEAKS OF"], &rows)
+            );
         }
     }
     Ok(ExitCode::SUCCESS)

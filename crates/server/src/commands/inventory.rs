@@ -43,7 +43,10 @@ pub async fn run(args: &TargetArgs) -> anyhow::Result<ExitCode> {
                     ]
                 })
                 .collect();
-            print!("{}", table::render(&["TYPE", "NAME", "VERSION", "ARCH", "LAYER", "PATH"], &rows));
+            print!(
+                "{}",
+                table::render(&["TYPE", "NAME", "VERSION", "ARCH", "LAYER", "PATH"], &rows)
+            );
             println!("{} packages", rows.len());
         }
     }

@@ -43,7 +43,8 @@ pub fn run(args: &MatchArgs) -> anyhow::Result<ExitCode> {
 
 fn one(index: &Index, text: &str) -> anyhow::Result<Value> {
     let purl: Purl = text.parse().with_context(|| format!("{text:?} is not a package URL"))?;
-    let (package, os) = purl.to_package().with_context(|| format!("{text:?} names no package version"))?;
+    let (package, os) =
+        purl.to_package().with_context(|| format!("{text:?} names no package version"))?;
     let namespace = Namespace::of(package.kind, os.as_ref());
     let verdict = match_package(index, namespace.as_ref(), &package);
     let item = InventoryItem { package, layer: 0, path: String::new(), owner: None };
@@ -53,7 +54,15 @@ fn one(index: &Index, text: &str) -> anyhow::Result<Value> {
         .iter()
         .map(|f| {
             let packages = std::iter::once((&item, f));
-            scan::finding(index, &inventory, f.id, f.severity, f.patchable, f.suppressed.as_deref(), packages)
+            scan::finding(
+                index,
+                &inventory,
+                f.id,
+                f.severity,
+                f.patchable,
+                f.suppressed.as_deref(),
+                packages,
+            )
         })
         .collect();
     Ok(json!({

@@ -28,7 +28,8 @@ impl DbArgs {
     /// The directory asked for, or the one in the default data directory.
     pub fn directory(&self) -> PathBuf {
         self.db.clone().unwrap_or_else(|| {
-            let data = std::env::var_os("LAZARET_DATA").map_or_else(|| DATA_DIR.into(), PathBuf::from);
+            let data =
+                std::env::var_os("LAZARET_DATA").map_or_else(|| DATA_DIR.into(), PathBuf::from);
             data.join(ADVISORIES_DIR)
         })
     }
@@ -36,9 +37,9 @@ impl DbArgs {
     /// The index in force there.
     pub fn load(&self) -> anyhow::Result<Arc<Index>> {
         let directory = self.directory();
-        let index = AdvisoryDb::open(&directory)
-            .load()
-            .with_context(|| format!("cannot read the advisory index in {}", directory.display()))?;
+        let index = AdvisoryDb::open(&directory).load().with_context(|| {
+            format!("cannot read the advisory index in {}", directory.display())
+        })?;
         if index.feeds().is_empty() {
             tracing::warn!(
                 "the advisory index in {} is empty, so nothing can be assessed; fill it with `lazaret advisories import`",

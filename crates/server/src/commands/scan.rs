@@ -131,9 +131,10 @@ pub fn finding<'a>(
         .collect();
     advisories.sort();
     advisories.dedup();
-    let facts = cves.iter().map(|cve| index.cve(cve)).fold((None, None), |(epss, kev), facts| {
-        (epss.or(facts.epss), kev.or(facts.kev))
-    });
+    let facts = cves
+        .iter()
+        .map(|cve| index.cve(cve))
+        .fold((None, None), |(epss, kev), facts| (epss.or(facts.epss), kev.or(facts.kev)));
     if let Some(check) = &check {
         for vector in &check.cvss {
             cvss.entry(vector.version.clone())
@@ -184,7 +185,13 @@ fn print_table(index: &Index, report: &Report, assessment: &Assessment) {
         }
     }
     if !rows.is_empty() {
-        print!("{}", table::render(&["SEVERITY", "ID", "PACKAGE", "INSTALLED", "FIXED IN", "LAYER", "CHECK"], &rows));
+        print!(
+            "{}",
+            table::render(
+                &["SEVERITY", "ID", "PACKAGE", "INSTALLED", "FIXED IN", "LAYER", "CHECK"],
+                &rows
+            )
+        );
         println!();
     }
     println!("{}", report.digest);

@@ -8,11 +8,14 @@ const CELL_CHARS_MAX: usize = 60;
 
 /// Lays out rows in columns under their headings.
 pub fn render(headings: &[&str], rows: &[Vec<String>]) -> String {
-    let cells: Vec<Vec<String>> = std::iter::once(headings.iter().map(|h| (*h).to_owned()).collect())
-        .chain(rows.iter().map(|row| row.iter().map(|c| cut(&printable(c))).collect()))
-        .collect();
+    let cells: Vec<Vec<String>> =
+        std::iter::once(headings.iter().map(|h| (*h).to_owned()).collect())
+            .chain(rows.iter().map(|row| row.iter().map(|c| cut(&printable(c))).collect()))
+            .collect();
     let widths: Vec<usize> = (0..headings.len())
-        .map(|i| cells.iter().filter_map(|row| row.get(i)).map(|c| c.chars().count()).max().unwrap_or(0))
+        .map(|i| {
+            cells.iter().filter_map(|row| row.get(i)).map(|c| c.chars().count()).max().unwrap_or(0)
+        })
         .collect();
     let mut out = String::new();
     for row in &cells {
@@ -30,7 +33,8 @@ pub fn render(headings: &[&str], rows: &[Vec<String>]) -> String {
 pub fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        let acts = c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        let acts = c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         if acts {
             let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
         } else {

@@ -12,8 +12,8 @@ use crate::inspect::progress_bar;
 /// Fetches the sources named, or all. One that fails does not stop the others.
 pub async fn run(db: &DbArgs, names: &[String]) -> anyhow::Result<ExitCode> {
     let chosen = choose(names)?;
-    let downloader =
-        Downloader::new(db.directory().join("downloads")).context("cannot set up an HTTP client")?;
+    let downloader = Downloader::new(db.directory().join("downloads"))
+        .context("cannot set up an HTTP client")?;
     let mut files = Vec::new();
     let mut failed = Vec::new();
     for source in &chosen {
@@ -29,13 +29,18 @@ pub async fn run(db: &DbArgs, names: &[String]) -> anyhow::Result<ExitCode> {
         bar.finish_and_clear();
     }
     if failed.len() == chosen.len() {
-        bail!("no advisory source could be fetched; import files with `lazaret advisories import`, or carry them over with `pack` and `unpack`");
+        bail!(
+            "no advisory source could be fetched; import files with `lazaret advisories import`, or carry them over with `pack` and `unpack`"
+        );
     }
     if !files.is_empty() {
         advisories::import(&files, db, Format::or_default(None))?;
     }
     if !failed.is_empty() {
-        bail!("these sources could not be fetched and keep their older data: {}", failed.join(", "));
+        bail!(
+            "these sources could not be fetched and keep their older data: {}",
+            failed.join(", ")
+        );
     }
     Ok(ExitCode::SUCCESS)
 }

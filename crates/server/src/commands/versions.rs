@@ -10,7 +10,9 @@ use packages::version::VersionScheme;
 /// Reads `A<TAB>B` lines and prints how A stands to B.
 pub fn run(ecosystem: &str) -> anyhow::Result<ExitCode> {
     let Some(scheme) = VersionScheme::for_ecosystem(ecosystem) else {
-        bail!("no version order is known for {ecosystem:?}; use an OSV ecosystem name such as Debian, Alpine, PyPI or npm, or RPM or semver");
+        bail!(
+            "no version order is known for {ecosystem:?}; use an OSV ecosystem name such as Debian, Alpine, PyPI or npm, or RPM or semver"
+        );
     };
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for (number, line) in std::io::stdin().lock().split(b'\n').enumerate() {

@@ -23,8 +23,12 @@ struct Unpacked {
     dir: TempDir,
 }
 
-pub(super) fn open_layout(file: &Path, tag: Option<&str>) -> anyhow::Result<(Box<dyn Blobs>, Descriptor)> {
-    let unpacked = Unpacked { dir: tempfile::tempdir().context("cannot make a temporary directory")? };
+pub(super) fn open_layout(
+    file: &Path,
+    tag: Option<&str>,
+) -> anyhow::Result<(Box<dyn Blobs>, Descriptor)> {
+    let unpacked =
+        Unpacked { dir: tempfile::tempdir().context("cannot make a temporary directory")? };
     let mut index = None;
     each_member(file, |name, entry| {
         if name == "index.json" {
@@ -34,7 +38,8 @@ pub(super) fn open_layout(file: &Path, tag: Option<&str>) -> anyhow::Result<(Box
         }
         Ok(())
     })?;
-    let index = index.with_context(|| format!("{} has no index.json; is it an OCI archive?", file.display()))?;
+    let index = index
+        .with_context(|| format!("{} has no index.json; is it an OCI archive?", file.display()))?;
     let root = layout::choose(&index, tag)?;
     Ok((Box::new(unpacked), root))
 }
@@ -68,10 +73,14 @@ pub(super) fn open_docker(file: &Path) -> anyhow::Result<TargetImage> {
         }
         Ok(())
     })?;
-    let manifest = manifest.with_context(|| format!("{} has no manifest.json; is it a Docker archive?", file.display()))?;
-    let images: Vec<DockerImage> = serde_json::from_slice(&manifest).context("manifest.json is malformed")?;
-    let [image] = <[DockerImage; 1]>::try_from(images)
-        .map_err(|all| anyhow::anyhow!("{} holds {} images; save one alone", file.display(), all.len()))?;
+    let manifest = manifest.with_context(|| {
+        format!("{} has no manifest.json; is it a Docker archive?", file.display())
+    })?;
+    let images: Vec<DockerImage> =
+        serde_json::from_slice(&manifest).context("manifest.json is malformed")?;
+    let [image] = <[DockerImage; 1]>::try_from(images).map_err(|all| {
+        anyhow::anyhow!("{} holds {} images; save one alone", file.display(), all.len())
+    })?;
 
     let resolve = |name: &str| {
         let mut name = normal(Path::new(name));
@@ -99,18 +108,20 @@ pub(super) fn open_docker(file: &Path) -> anyhow::Result<TargetImage> {
         }
         Ok(())
     })?;
-    let config = config.with_context(|| format!("the archive lacks {config_name}, its configuration"))?;
+    let config =
+        config.with_context(|| format!("the archive lacks {config_name}, its configuration"))?;
     let mut layers = Vec::new();
     let mut descriptors = Vec::new();
     for name in &layer_names {
-        let (path, (digest, size)) = files.get(name).with_context(|| format!("the archive lacks {name}, a layer"))?;
+        let (path, (digest, size)) =
+            files.get(name).with_context(|| format!("the archive lacks {name}, a layer"))?;
         layers.push(Some(File::open(path).context("cannot reopen a layer")?));
-        descriptors.push(described(media_type::DOCKER_LAYER, digest.clone(), *size));
+        descriptors.push(described(media_type::DOCKER_LAYER, *digest, *size));
     }
     let digest = Digest::sha256(&config);
     let manifest = Image {
         media_type: media_type::DOCKER_MANIFEST.into(),
-        config: described(media_type::DOCKER_CONFIG, digest.clone(), config.len() as u64),
+        config: described(media_type::DOCKER_CONFIG, digest, config.len() as u64),
         layers: descriptors,
         subject: None,
         artifact_type: None,
@@ -141,10 +152,14 @@ fn each_member(
     let gzip = opened.read(&mut magic)? == 2 && magic == [0x1f, 0x8b];
     opened.seek(SeekFrom::Start(0))?;
     let opened = BufReader::with_capacity(1 << 18, opened);
-    let reader: Box<dyn Read> = if gzip { Box::new(flate2::read::MultiGzDecoder::new(opened)) } else { Box::new(opened) };
+    let reader: Box<dyn Read> =
+        if gzip { Box::new(flate2::read::MultiGzDecoder::new(opened)) } else { Box::new(opened) };
     let mut archive = tar::Archive::new(reader);
-    for entry in archive.entries().with_context(|| format!("{} is not a tar file", file.display()))? {
-        let mut entry = entry.with_context(|| format!("{} breaks off or is not a tar file", file.display()))?;
+    for entry in
+        archive.entries().with_context(|| format!("{} is not a tar file", file.display()))?
+    {
+        let mut entry =
+            entry.with_context(|| format!("{} breaks off or is not a tar file", file.display()))?;
         let name = normal(&entry.path().context("a member has a malformed name")?);
         visit(name, &mut entry)?;
     }
@@ -177,7 +192,10 @@ fn file_name(digest: &Digest) -> String {
 
 fn read_member(entry: &mut impl Read, name: &str) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    entry.take(DOCUMENT_BYTES_MAX + 1).read_to_end(&mut bytes).with_context(|| format!("cannot read {name}"))?;
+    entry
+        .take(DOCUMENT_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .with_context(|| format!("cannot read {name}"))?;
     if bytes.len() as u64 > DOCUMENT_BYTES_MAX {
         bail!("{name} is larger than {DOCUMENT_BYTES_MAX} bytes");
     }

@@ -33,10 +33,14 @@ pub(super) fn open(dir: &Path, tag: Option<&str>) -> anyhow::Result<(Box<dyn Blo
 /// The manifest that `index.json` gives for a tag; without one, `latest` or
 /// the only one.
 pub(super) fn choose(index: &[u8], tag: Option<&str>) -> anyhow::Result<Descriptor> {
-    let index: LayoutIndex = serde_json::from_slice(index).context("index.json of the layout is malformed")?;
+    let index: LayoutIndex =
+        serde_json::from_slice(index).context("index.json of the layout is malformed")?;
     let name = |d: &Descriptor| d.annotations.get(REF_NAME).cloned();
     let found = match tag {
-        Some(tag) => index.manifests.iter().find(|d| name(d).as_deref() == Some(tag) || d.digest.to_string() == tag),
+        Some(tag) => index
+            .manifests
+            .iter()
+            .find(|d| name(d).as_deref() == Some(tag) || d.digest.to_string() == tag),
         None => index
             .manifests
             .iter()

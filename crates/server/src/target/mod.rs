@@ -38,7 +38,9 @@ impl Target {
     /// Reads a target. A colon that is part of an existing path is not a tag's.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
         let Some((scheme, rest)) = text.split_once(':') else {
-            bail!("{text:?} is not a target; write oci:DIR, oci-archive:FILE, docker-archive:FILE or registry:HOST/REPO:TAG");
+            bail!(
+                "{text:?} is not a target; write oci:DIR, oci-archive:FILE, docker-archive:FILE or registry:HOST/REPO:TAG"
+            );
         };
         if rest.is_empty() {
             bail!("{text:?} names nothing after {scheme}:");
@@ -53,8 +55,12 @@ impl Target {
                 Self::LayoutArchive { file, tag }
             }
             "docker-archive" => Self::DockerArchive { file: rest.into() },
-            "registry" => Self::Registry { reference: rest.strip_prefix("//").unwrap_or(rest).to_owned() },
-            other => bail!("targets of kind {other:?} are not known; write oci:, oci-archive:, docker-archive: or registry:"),
+            "registry" => {
+                Self::Registry { reference: rest.strip_prefix("//").unwrap_or(rest).to_owned() }
+            }
+            other => bail!(
+                "targets of kind {other:?} are not known; write oci:, oci-archive:, docker-archive: or registry:"
+            ),
         })
     }
 }
@@ -77,7 +83,10 @@ trait Blobs: Send {
 
     /// A manifest, index or configuration, its digest checked.
     async fn document(&mut self, descriptor: &Descriptor) -> anyhow::Result<Vec<u8>> {
-        let file = self.open(descriptor).await?.with_context(|| format!("{} is missing", descriptor.digest))?;
+        let file = self
+            .open(descriptor)
+            .await?
+            .with_context(|| format!("{} is missing", descriptor.digest))?;
         read_document(file, &descriptor.digest)
     }
 }
@@ -85,9 +94,13 @@ trait Blobs: Send {
 fn read_document(file: File, digest: &Digest) -> anyhow::Result<Vec<u8>> {
     use std::io::Read;
     let mut bytes = Vec::new();
-    file.take(DOCUMENT_BYTES_MAX + 1).read_to_end(&mut bytes).with_context(|| format!("cannot read {digest}"))?;
+    file.take(DOCUMENT_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .with_context(|| format!("cannot read {digest}"))?;
     if bytes.len() as u64 > DOCUMENT_BYTES_MAX {
-        bail!("{digest} is larger than {DOCUMENT_BYTES_MAX} bytes, the most a manifest or configuration may have");
+        bail!(
+            "{digest} is larger than {DOCUMENT_BYTES_MAX} bytes, the most a manifest or configuration may have"
+        );
     }
     let actual = Digest::of(digest.algorithm(), &bytes);
     if actual != *digest {
@@ -124,14 +137,25 @@ pub async fn open(
     let mut descriptor = root;
     for _ in 0..INDEX_DEPTH_MAX {
         let bytes = blobs.document(&descriptor).await.context("cannot read the manifest")?;
-        match Manifest::parse(&bytes, Some(&descriptor.media_type).filter(|m| !m.is_empty()).map(String::as_str))
-            .with_context(|| format!("{} is not a usable manifest", descriptor.digest))?
+        match Manifest::parse(
+            &bytes,
+            Some(&descriptor.media_type).filter(|m| !m.is_empty()).map(String::as_str),
+        )
+        .with_context(|| format!("{} is not a usable manifest", descriptor.digest))?
         {
             Manifest::Image(manifest) => {
-                let config = blobs.document(&manifest.config).await.context("cannot read the image's configuration")?;
+                let config = blobs
+                    .document(&manifest.config)
+                    .await
+                    .context("cannot read the image's configuration")?;
                 let mut layers = Vec::with_capacity(manifest.layers.len());
                 for layer in &manifest.layers {
-                    layers.push(blobs.open(layer).await.with_context(|| format!("cannot read layer {}", layer.digest))?);
+                    layers.push(
+                        blobs
+                            .open(layer)
+                            .await
+                            .with_context(|| format!("cannot read layer {}", layer.digest))?,
+                    );
                 }
                 return Ok(TargetImage { digest: descriptor.digest, manifest, config, layers });
             }
@@ -141,7 +165,10 @@ pub async fn open(
     bail!("indexes are nested more than {INDEX_DEPTH_MAX} deep")
 }
 
-fn choose<'a>(manifests: &'a [Descriptor], platform: Option<&str>) -> anyhow::Result<&'a Descriptor> {
+fn choose<'a>(
+    manifests: &'a [Descriptor],
+    platform: Option<&str>,
+) -> anyhow::Result<&'a Descriptor> {
     let name = |d: &Descriptor| {
         d.platform.as_ref().map(|p| match &p.variant {
             Some(v) => format!("{}/{}/{v}", p.os, p.architecture),
@@ -151,7 +178,11 @@ fn choose<'a>(manifests: &'a [Descriptor], platform: Option<&str>) -> anyhow::Re
     if let Some(asked) = platform {
         return manifests
             .iter()
-            .find(|d| name(d).is_some_and(|n| n == asked || n.strip_prefix(asked).is_some_and(|r| r.starts_with('/'))))
+            .find(|d| {
+                name(d).is_some_and(|n| {
+                    n == asked || n.strip_prefix(asked).is_some_and(|r| r.starts_with('/'))
+                })
+            })
             .with_context(|| {
                 let there: Vec<_> = manifests.iter().filter_map(&name).collect();
                 format!("the index has no image for {asked}; it has {}", there.join(", "))
@@ -171,11 +202,15 @@ mod tests {
 
     #[test]
     fn targets_are_read_as_written() {
-        let check = |text: &str, expected: Target| assert_eq!(Target::parse(text).expect(text), expected);
+        let check =
+            |text: &str, expected: Target| assert_eq!(Target::parse(text).expect(text), expected);
         check("oci:out/app", Target::Layout { dir: "out/app".into(), tag: None });
         check("oci:out/app:v1", Target::Layout { dir: "out/app".into(), tag: Some("v1".into()) });
         check("oci:host:8/app", Target::Layout { dir: "host:8/app".into(), tag: None });
-        check("registry:localhost:5000/a/b:1", Target::Registry { reference: "localhost:5000/a/b:1".into() });
+        check(
+            "registry:localhost:5000/a/b:1",
+            Target::Registry { reference: "localhost:5000/a/b:1".into() },
+        );
         for wrong in ["", "app", "oci:", "ftp:x"] {
             assert!(Target::parse(wrong).is_err(), "{wrong:?}");
         }

@@ -38,7 +38,10 @@ struct Registry {
     dir: TempDir,
 }
 
-pub(super) async fn open(reference: &str, access: &RegistryAccess) -> anyhow::Result<(Box<dyn Blobs>, Descriptor)> {
+pub(super) async fn open(
+    reference: &str,
+    access: &RegistryAccess,
+) -> anyhow::Result<(Box<dyn Blobs>, Descriptor)> {
     let (host, repository, reference) = parse(reference)?;
     let mut builder = Client::builder().user_agent("lazaret").read_timeout(READ_TIMEOUT);
     if let Some(file) = &access.ca_file {
@@ -63,8 +66,9 @@ pub(super) async fn open(reference: &str, access: &RegistryAccess) -> anyhow::Re
 }
 
 fn parse(text: &str) -> anyhow::Result<(String, RepositoryName, Reference)> {
-    let (host, rest) =
-        text.split_once('/').with_context(|| format!("{text:?} is not HOST/REPO:TAG; name the registry's host"))?;
+    let (host, rest) = text
+        .split_once('/')
+        .with_context(|| format!("{text:?} is not HOST/REPO:TAG; name the registry's host"))?;
     let (repository, reference) = match rest.split_once('@') {
         // repo:tag@digest: the digest decides.
         Some((name, digest)) => (name.split(':').next().unwrap_or(name), digest),
@@ -89,11 +93,13 @@ impl Registry {
             .unwrap_or_default();
         let bytes = small_body(response).await?;
         let digest = match reference {
-            Reference::Digest(digest) => digest.clone(),
+            Reference::Digest(digest) => *digest,
             Reference::Tag(_) => Digest::sha256(&bytes),
         };
         let size = bytes.len() as u64;
-        tokio::fs::write(self.path(&digest), &bytes).await.context("cannot write a temporary file")?;
+        tokio::fs::write(self.path(&digest), &bytes)
+            .await
+            .context("cannot write a temporary file")?;
         Ok(Descriptor {
             media_type,
             digest,
@@ -109,18 +115,26 @@ impl Registry {
         let url = format!("{}/v2/{}/{kind}/{reference}", self.base, self.repository.as_str());
         for attempt in 0..2 {
             let mut request = self.client.get(&url);
-            for accepted in
-                [media_type::OCI_MANIFEST, media_type::OCI_INDEX, media_type::DOCKER_MANIFEST, media_type::DOCKER_LIST]
-            {
+            for accepted in [
+                media_type::OCI_MANIFEST,
+                media_type::OCI_INDEX,
+                media_type::DOCKER_MANIFEST,
+                media_type::DOCKER_LIST,
+            ] {
                 request = request.header(ACCEPT, accepted);
             }
             if let Some(authorization) = &self.authorization {
                 request = request.header(AUTHORIZATION, authorization);
             }
-            let response = request.send().await.with_context(|| format!("cannot reach {}", self.host))?;
+            let response =
+                request.send().await.with_context(|| format!("cannot reach {}", self.host))?;
             if response.status() == StatusCode::UNAUTHORIZED && attempt == 0 {
-                let challenge =
-                    response.headers().get(WWW_AUTHENTICATE).and_then(|v| v.to_str().ok()).unwrap_or("").to_owned();
+                let challenge = response
+                    .headers()
+                    .get(WWW_AUTHENTICATE)
+                    .and_then(|v| v.to_str().ok())
+                    .unwrap_or("")
+                    .to_owned();
                 self.authorization = Some(self.authorize(&challenge).await?);
                 continue;
             }
@@ -137,7 +151,10 @@ impl Registry {
         let basic = credentials(&self.host).map(|c| format!("Basic {c}"));
         let Some(parameters) = challenge.strip_prefix("Bearer ") else {
             return basic.with_context(|| {
-                format!("{} asks for a login; log in with docker, podman or skopeo first", self.host)
+                format!(
+                    "{} asks for a login; log in with docker, podman or skopeo first",
+                    self.host
+                )
             });
         };
         let parameter = |name: &str| {
@@ -146,9 +163,11 @@ impl Registry {
                 (key == name).then(|| value.trim_matches('"').to_owned())
             })
         };
-        let realm = parameter("realm").with_context(|| format!("{} names no token realm", self.host))?;
+        let realm =
+            parameter("realm").with_context(|| format!("{} names no token realm", self.host))?;
         let scope = format!("repository:{}:pull", self.repository.as_str());
-        let mut url = reqwest::Url::parse(&realm).with_context(|| format!("{realm:?} is not an address"))?;
+        let mut url =
+            reqwest::Url::parse(&realm).with_context(|| format!("{realm:?} is not an address"))?;
         url.query_pairs_mut().append_pair("scope", &scope);
         if let Some(service) = parameter("service") {
             url.query_pairs_mut().append_pair("service", &service);
@@ -157,9 +176,15 @@ impl Registry {
         if let Some(basic) = basic {
             request = request.header(AUTHORIZATION, basic);
         }
-        let response = request.send().await.with_context(|| format!("cannot reach the token service {realm}"))?;
+        let response = request
+            .send()
+            .await
+            .with_context(|| format!("cannot reach the token service {realm}"))?;
         if !response.status().is_success() {
-            bail!("the token service {realm} answers {}; log in with docker, podman or skopeo first", response.status());
+            bail!(
+                "the token service {realm} answers {}; log in with docker, podman or skopeo first",
+                response.status()
+            );
         }
         #[derive(Deserialize)]
         struct Token {
@@ -168,7 +193,8 @@ impl Registry {
         }
         let token: Token = serde_json::from_slice(&small_body(response).await?)
             .with_context(|| format!("the token service {realm} does not answer with a token"))?;
-        let token = token.token.or(token.access_token).context("the token service gave no token")?;
+        let token =
+            token.token.or(token.access_token).context("the token service gave no token")?;
         Ok(format!("Bearer {token}"))
     }
 
@@ -182,7 +208,8 @@ impl Blobs for Registry {
     async fn open(&mut self, descriptor: &Descriptor) -> anyhow::Result<Option<File>> {
         let path = self.path(&descriptor.digest);
         if !path.exists() {
-            let is_manifest = media_type::is_image(&descriptor.media_type) || media_type::is_index(&descriptor.media_type);
+            let is_manifest = media_type::is_image(&descriptor.media_type)
+                || media_type::is_index(&descriptor.media_type);
             let kind = if is_manifest { "manifests" } else { "blobs" };
             let mut response = self.fetch(kind, &descriptor.digest.to_string()).await?;
             if response.status() == StatusCode::NOT_FOUND {
@@ -191,11 +218,18 @@ impl Blobs for Registry {
             if !response.status().is_success() {
                 bail!("{} answers {} for {}", self.host, response.status(), descriptor.digest);
             }
-            let mut file = tokio::fs::File::create(&path).await.context("cannot write a temporary file")?;
+            let mut file =
+                tokio::fs::File::create(&path).await.context("cannot write a temporary file")?;
             let mut hasher = Hasher::new(descriptor.digest.algorithm());
-            while let Some(chunk) = response.chunk().await.with_context(|| format!("{} broke off", descriptor.digest))? {
+            while let Some(chunk) = response
+                .chunk()
+                .await
+                .with_context(|| format!("{} broke off", descriptor.digest))?
+            {
                 hasher.update(&chunk);
-                file.write_all(&chunk).await.context("cannot write a temporary file; is the disk full?")?;
+                file.write_all(&chunk)
+                    .await
+                    .context("cannot write a temporary file; is the disk full?")?;
             }
             file.flush().await.context("cannot write a temporary file")?;
             let actual = hasher.finish();
@@ -217,7 +251,8 @@ async fn small_body(mut response: Response) -> anyhow::Result<Vec<u8>> {
         }
     }
     if !status.is_success() {
-        let words: String = String::from_utf8_lossy(&bytes).chars().filter(|c| !c.is_control()).take(300).collect();
+        let words: String =
+            String::from_utf8_lossy(&bytes).chars().filter(|c| !c.is_control()).take(300).collect();
         bail!("the registry answers {status}: {words}");
     }
     Ok(bytes)
@@ -258,7 +293,10 @@ mod tests {
     fn references_are_read_as_clients_write_them() {
         let check = |text: &str, host: &str, repository: &str, reference: &str| {
             let (h, r, t) = parse(text).expect(text);
-            assert_eq!((h.as_str(), r.as_str(), t.to_string().as_str()), (host, repository, reference));
+            assert_eq!(
+                (h.as_str(), r.as_str(), t.to_string().as_str()),
+                (host, repository, reference)
+            );
         };
         let digest = format!("sha256:{}", "a".repeat(64));
         check("localhost:5000/a/b:1", "localhost:5000", "a/b", "1");
