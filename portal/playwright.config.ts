@@ -17,6 +17,7 @@ export default defineConfig({
   // The machine that tests may be busy; what is awaited is awaited patiently.
   expect: { timeout: 15_000 },
   forbidOnly: true,
+  maxFailures: 12,
   fullyParallel: true,
   workers: 2,
   reporter: 'list',

@@ -148,7 +148,7 @@ function useColumns(registry: string, repository: string, byTag: boolean) {
     const tag: Column<ImageRow> = {
       id: 'tag',
       header: byTag ? t('image.tag') : t('image.tags'),
-      track: 'minmax(110px, 1fr)',
+      track: 'minmax(90px, 1fr)',
       cell: ({ image, tags, depth }) =>
         depth > 0 ? (
           <span className="child">{t('image.platformOf')}</span>
@@ -168,7 +168,7 @@ function useColumns(registry: string, repository: string, byTag: boolean) {
     const digest: Column<ImageRow> = {
       id: 'digest',
       header: t('image.digest'),
-      track: '140px',
+      track: '134px',
       cell: ({ image, depth }) => (
         <span className={depth > 0 ? 'child' : undefined} title={image.digest}>
           <ImageLink registry={registry} repository={repository} digest={image.digest} inGrid>
@@ -183,7 +183,7 @@ function useColumns(registry: string, repository: string, byTag: boolean) {
       {
         id: 'platform',
         header: t('image.platform'),
-        track: '110px',
+        track: '104px',
         cell: ({ image }) =>
           image.platform ? (
             <span className="cut">
@@ -199,14 +199,14 @@ function useColumns(registry: string, repository: string, byTag: boolean) {
       {
         id: 'status',
         header: t('image.status'),
-        track: 'minmax(200px, 1.5fr)',
+        track: 'minmax(170px, 1.5fr)',
         cell: ({ image }) => <StatusLabel status={image.status} cause={image.cause} />,
       },
-      { id: 'scan', header: t('image.scan'), track: 'minmax(100px, 1fr)', cell: ({ image }) => <ScanLabel scan={image.scan} /> },
+      { id: 'scan', header: t('image.scan'), track: 'minmax(92px, 1fr)', cell: ({ image }) => <ScanLabel scan={image.scan} /> },
       {
         id: 'severities',
         header: t('finding.findings'),
-        track: 'minmax(216px, 1.4fr)',
+        track: 'minmax(196px, 1.4fr)',
         cell: ({ image }) =>
           image.status === 'notApplicable' ? (
             <NotGiven />
@@ -223,18 +223,18 @@ function useColumns(registry: string, repository: string, byTag: boolean) {
       {
         id: 'patchable',
         header: t('image.fixable'),
-        track: '84px',
+        track: '78px',
         end: true,
         cell: ({ image }) => (
           <ImageFixable image={image} registry={registry} repository={repository} />
         ),
       },
-      { id: 'size', header: t('image.size'), track: '90px', end: true, cell: ({ image }) => <Bytes value={image.sizeBytes} /> },
-      { id: 'pushed', header: t('image.pushed'), track: '116px', cell: ({ image }) => <Age at={image.pushedAt} /> },
+      { id: 'size', header: t('image.size'), track: '82px', end: true, cell: ({ image }) => <Bytes value={image.sizeBytes} /> },
+      { id: 'pushed', header: t('image.pushed'), track: '106px', cell: ({ image }) => <Age at={image.pushedAt} /> },
       {
         id: 'pulled',
         header: t('image.lastPull'),
-        track: '116px',
+        track: '106px',
         cell: ({ image }) => (
           <Age at={image.lastPulledAt}>
             <span className="muted">{t('image.neverPulled')}</span>

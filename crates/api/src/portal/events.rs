@@ -52,7 +52,10 @@ pub(super) async fn stream_events(
     })?;
     let events = state.inspections.view.subscribe();
     let recheck = tokio::time::interval(RECHECK);
-    let reader = EventReader { state, parts, events, recheck, ready: Vec::new(), _room: room };
+    // Headers go out with the first bytes: without a comment at once the client
+    // would take a silent stream for one that is not open yet.
+    let ready = vec![Event::default().comment("")];
+    let reader = EventReader { state, parts, events, recheck, ready, _room: room };
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
     Ok(Sse::new(stream(reader)).keep_alive(keep_alive).into_response())
 }
