@@ -6,6 +6,7 @@ use oci::Digest;
 use packages::{OsRelease, Package, ProblemKind};
 use serde::{Deserialize, Serialize};
 
+use crate::analysers::UnreadKind;
 use crate::limits::STORED_BYTES_MAX;
 use crate::table::PathTable;
 
@@ -49,7 +50,7 @@ pub enum Record {
     DpkgStatus(Vec<Package>),
     /// One file of a `status.d` folder: counts only where dpkg looks for it.
     DpkgControl(Vec<Package>),
-    /// Metadata of language packages that a deb's file list names.
+    /// What a deb's file list names of files that may be evidence themselves.
     DpkgFiles {
         /// Name of the deb.
         owner: String,
@@ -60,7 +61,8 @@ pub enum Record {
     Apk {
         /// Its packages.
         packages: Vec<Package>,
-        /// Path of language metadata and the name of the apk that owns it.
+        /// Path of a file that may be evidence itself, and the name of the apk
+        /// that owns it.
         owned: Vec<(String, String)>,
     },
     /// Metadata of a language package: counts wherever it lies.
@@ -68,6 +70,9 @@ pub enum Record {
     /// Metadata or a database that could not be read, or is of a kind that is
     /// not read.
     Unread,
+    /// Content that names packages and is not read: a gap in the inventory,
+    /// unless a distribution's package owns the file.
+    UnreadContent(UnreadKind),
 }
 
 /// One thing about a layer that could not be read.

@@ -15,12 +15,14 @@ pub mod table;
 pub mod tree;
 
 pub mod analysers;
+pub mod executable;
 pub mod layer;
 pub mod walk;
 
 pub mod config;
 pub mod merge;
 
+pub use analysers::UnreadKind;
 pub use config::{ImageConfig, ImageConfigError};
 pub use encoding::LayerEncoding;
 pub use layer::{CodecError, Evidence, LayerAnalysis, LayerProblem, Record};

@@ -26,6 +26,8 @@ pub struct Limits {
     pub database_bytes_max: usize,
     /// Bytes of one other metadata file.
     pub metadata_bytes_max: usize,
+    /// Bytes of one executable that is searched for what was built into it.
+    pub executable_bytes_max: u64,
     /// Bytes of all records kept of one layer, about as they lie in memory.
     pub evidence_bytes_max: usize,
     /// Problems listed one by one.
@@ -45,6 +47,7 @@ impl Default for Limits {
             header_bytes_max: 1 << 20,
             database_bytes_max: 32 << 20,
             metadata_bytes_max: 4 << 20,
+            executable_bytes_max: 1 << 30,
             evidence_bytes_max: 32 << 20,
             problems_max: 200,
         }

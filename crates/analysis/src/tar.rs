@@ -183,19 +183,32 @@ impl<'r> Archive<'r> {
 
     /// Reads up to `max` further bytes of the current body.
     pub fn read_body(&mut self, max: usize, out: &mut Vec<u8>) -> Result<(), TarError> {
-        let want = self.body.min(max as u64) as usize;
-        out.reserve(want.min(1 << 20));
-        let mut left = want;
-        while left > 0 {
+        out.reserve(self.body.min(max as u64).min(1 << 20) as usize);
+        self.visit_body(max as u64, |piece| {
+            out.extend_from_slice(piece);
+            true
+        })
+    }
+
+    /// Shows up to `max` further bytes of the current body, in pieces of any
+    /// size, while `visit` wants more.
+    pub fn visit_body(
+        &mut self,
+        max: u64,
+        mut visit: impl FnMut(&[u8]) -> bool,
+    ) -> Result<(), TarError> {
+        let mut left = self.body.min(max);
+        let mut wanted = true;
+        while wanted && left > 0 {
             let chunk = self.source.fill()?;
-            let n = chunk.len().min(left);
+            let n = (chunk.len() as u64).min(left);
             if n == 0 {
                 return Err(TarError::Truncated { offset: self.offset, within: "a file" });
             }
-            out.extend_from_slice(&chunk[..n]);
-            self.source.consume(n);
-            self.offset += n as u64;
-            self.body -= n as u64;
+            wanted = visit(&chunk[..n as usize]);
+            self.source.consume(n as usize);
+            self.offset += n;
+            self.body -= n;
             left -= n;
         }
         Ok(())

@@ -5,7 +5,8 @@ use std::io::Read;
 
 use packages::ProblemKind;
 
-use crate::analysers::{self, Analysis, Keep, LayerFile, LayerPath};
+use crate::analysers::{self, Analyser, Analysis, Keep, LayerFile, LayerPath, UnreadKind};
+use crate::executable::{Search, is_executable};
 use crate::layer::{Evidence, LayerAnalysis, LayerProblem, Record};
 use crate::path::{Named, clean, read_name};
 use crate::source::Source;
@@ -48,6 +49,7 @@ struct Walk<'l> {
     more_problems: usize,
     /// Reused from file to file.
     body: Vec<u8>,
+    search: Search,
 }
 
 #[derive(Clone)]
@@ -80,6 +82,7 @@ impl<'l> Walk<'l> {
             analysis: LayerAnalysis::default(),
             more_problems: 0,
             body: Vec::new(),
+            search: Search::default(),
         }
     }
 
@@ -220,18 +223,36 @@ impl<'l> Walk<'l> {
     ) -> Result<(), Stop> {
         let path = LayerPath::new(path);
         self.body.clear();
-        let (analyser, keep) = match analysers::for_path(&path) {
-            Some(analyser) => (analyser, Keep::Always),
-            None if entry.size == 0 || entry.sparse => return Ok(()),
-            None => {
-                archive.read_body(HEAD_BYTES, &mut self.body)?;
-                match analysers::for_head(&self.body) {
-                    Some((_, Keep::IfLinked)) if entry.size > LINKED_BYTES_MAX => return Ok(()),
-                    Some(found) => found,
-                    None => return Ok(()),
-                }
-            }
+        archive.read_body(HEAD_BYTES, &mut self.body)?;
+        let found = match analysers::for_path(&path) {
+            Some(analyser) => Some((analyser, Keep::Always)),
+            None if entry.sparse => None,
+            None => analysers::for_head(&self.body)
+                .filter(|(_, keep)| *keep == Keep::Always || entry.size <= LINKED_BYTES_MAX),
         };
+        // A sparse file starts with its map, or with what follows a hole.
+        let searched = entry.sparse || is_executable(&self.body);
+        if let Some((analyser, keep)) = found {
+            self.read_metadata(archive, entry, path, node, analyser, keep)?;
+        }
+        if searched {
+            self.search(archive, entry, node)?;
+        }
+        // One large file must not cost its size for the rest of the layer.
+        self.body.shrink_to(self.limits.metadata_bytes_max);
+        Ok(())
+    }
+
+    /// Reads on to as many bytes as the analyser takes, and has it look.
+    fn read_metadata(
+        &mut self,
+        archive: &mut Archive<'_>,
+        entry: &Entry,
+        path: LayerPath<'_>,
+        node: NodeId,
+        analyser: &dyn Analyser,
+        keep: Keep,
+    ) -> Result<(), Stop> {
         if entry.sparse {
             let message = "package metadata is a sparse file, which is not read".to_owned();
             let problems = vec![(ProblemKind::LimitReached, message)];
@@ -240,14 +261,37 @@ impl<'l> Walk<'l> {
         }
         let max = analyser.bytes_max(self.limits);
         archive.read_body(max.saturating_sub(self.body.len()), &mut self.body)?;
-        let cut = entry.size > self.body.len() as u64;
-        let Analysis { record, problems } =
-            analyser.analyse(&LayerFile { path, bytes: &self.body, cut });
+        let bytes = &self.body[..self.body.len().min(max)];
+        let cut = entry.size > bytes.len() as u64;
+        let Analysis { record, problems } = analyser.analyse(&LayerFile { path, bytes, cut });
         if record.is_some() || !problems.is_empty() {
             self.hold(node, Held { record: record.unwrap_or(Record::Unread), problems, keep });
         }
-        // One large file must not cost its size for the rest of the layer.
-        self.body.shrink_to(self.limits.metadata_bytes_max);
+        Ok(())
+    }
+
+    /// Looks through an executable for what was built into it. What its name
+    /// made of it before counts no more where something is found.
+    fn search(
+        &mut self,
+        archive: &mut Archive<'_>,
+        entry: &Entry,
+        node: NodeId,
+    ) -> Result<(), Stop> {
+        let found = if entry.size > self.limits.executable_bytes_max {
+            Some(UnreadKind::LargeExecutable)
+        } else {
+            let search = &mut self.search;
+            search.restart();
+            if search.feed(&self.body) {
+                archive.visit_body(entry.size, |piece| search.feed(piece))?;
+            }
+            search.found()
+        };
+        if let Some(kind) = found {
+            let record = Record::UnreadContent(kind);
+            self.hold(node, Held { record, problems: Vec::new(), keep: Keep::Always });
+        }
         Ok(())
     }
 
@@ -313,7 +357,7 @@ impl<'l> Walk<'l> {
 fn record_bytes(record: &Record) -> usize {
     const PACKAGE: usize = 200;
     match record {
-        Record::OsRelease(_) | Record::Unread => PACKAGE,
+        Record::OsRelease(_) | Record::Unread | Record::UnreadContent(_) => PACKAGE,
         Record::Language(package) => PACKAGE + package.name.len() + package.version.len(),
         Record::DpkgStatus(packages) | Record::DpkgControl(packages) => {
             packages.iter().map(|p| PACKAGE + 2 * (p.name.len() + p.version.len())).sum()
@@ -333,5 +377,53 @@ fn shorten(text: &str) -> String {
     match text.char_indices().nth(SHOWN_CHARS_MAX) {
         Some((at, _)) => format!("{}...", &text[..at]),
         None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is recorded of one file, whose bytes are these.
+    fn check(path: &str, bytes: &[u8], limits: &Limits, expected: Option<UnreadKind>) {
+        let mut builder = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        builder.append_data(&mut header, path, bytes).expect("memory");
+        let archive = builder.into_inner().expect("memory");
+        let analysis = analyse_layer(archive.as_slice(), LayerEncoding::Plain, limits);
+        assert_eq!(analysis.diff_id, Some(oci::Digest::sha256(&archive)), "all of it is read");
+        let found: Vec<_> = analysis.evidence.iter().map(|evidence| &evidence.record).collect();
+        let expected = expected.map(Record::UnreadContent);
+        assert_eq!(found, Vec::from_iter(expected.as_ref()), "{path}");
+    }
+
+    #[test]
+    fn go_programs_are_found_wherever_their_mark_lies() {
+        let limits = Limits::default();
+        let mark = b"\xff Go buildinf:\x08\x02";
+        // Around the end of the head, and of what the stream gives at once.
+        for border in [HEAD_BYTES, 128 << 10, 256 << 10] {
+            for at in border - 530..border + 2 {
+                if at % 7 != 0 && at < border - 20 {
+                    continue;
+                }
+                let program = [b"\x7fELF", &vec![0; at - 4][..], mark, &[0; 700]].concat();
+                check("usr/local/bin/x", &program, &limits, Some(UnreadKind::GoProgram));
+            }
+        }
+        check("usr/local/bin/x", b"\x7fELF and nothing else", &limits, None);
+        check("notes.txt", mark, &limits, None);
+        // A database's name makes no database of a program.
+        let program = [b"\x7fELF", &[0; 5000][..], mark].concat();
+        check("usr/bin/status", &program, &limits, Some(UnreadKind::GoProgram));
+    }
+
+    #[test]
+    fn an_executable_beyond_the_limit_is_said() {
+        let limits = Limits { executable_bytes_max: 100, ..Limits::default() };
+        let program = [b"MZ", &[0; 200][..]].concat();
+        check("x.exe", &program, &limits, Some(UnreadKind::LargeExecutable));
+        check("x.exe", &program[..100], &limits, None);
     }
 }

@@ -46,6 +46,8 @@ pub enum ProblemKind {
     MalformedConfig,
     /// The worker that read the layer died or was stopped.
     WorkerFailed,
+    /// Content that names packages, of a kind that is not read.
+    UnreadContent,
 }
 
 /// One thing that could not be read.

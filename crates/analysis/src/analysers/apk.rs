@@ -3,7 +3,7 @@
 use packages::{Package, PackageType, ProblemKind, SourcePackage};
 
 use super::stanza::{lines, stanzas};
-use super::{Analyser, Analysis, Keep, LayerFile, LayerPath, is_language_metadata, word};
+use super::{Analyser, Analysis, Keep, LayerFile, LayerPath, wants_owner, word};
 use crate::{Limits, Record};
 
 /// `lib/apk/db/installed`, which newer releases keep under `usr/` or `var/`.
@@ -66,7 +66,7 @@ fn read(stanza: &[u8], owned: &mut Vec<(String, String)>) -> Result<Package, &'s
             b'R' => {
                 let path =
                     if folder.is_empty() { value.to_owned() } else { format!("{folder}/{value}") };
-                if is_language_metadata(&path) {
+                if wants_owner(&path) {
                     files.push(path);
                 }
                 continue;

@@ -4,7 +4,7 @@
 use packages::{Package, PackageType, ProblemKind, SourcePackage};
 
 use super::stanza::{lines, stanzas};
-use super::{Analyser, Analysis, Keep, LayerFile, LayerPath, is_language_metadata, word};
+use super::{Analyser, Analysis, Keep, LayerFile, LayerPath, wants_owner, word};
 use crate::{Limits, Record};
 
 /// `var/lib/dpkg/status` and the files of `var/lib/dpkg/status.d`.
@@ -119,7 +119,7 @@ impl<'a> Control<'a> {
 }
 
 /// `info/NAME.list`, `info/NAME.md5sums` and `status.d/NAME.md5sums`: which
-/// deb a file belongs to. Only metadata of language packages is kept.
+/// deb a file belongs to. Only what may be evidence itself is kept.
 pub struct DpkgFileList;
 
 impl Analyser for DpkgFileList {
@@ -149,7 +149,7 @@ impl Analyser for DpkgFileList {
                 line
             };
             let path = path.trim_start_matches("./").trim_start_matches('/');
-            if is_language_metadata(path) {
+            if wants_owner(path) {
                 paths.push(path.to_owned());
             }
         }
@@ -235,8 +235,9 @@ mod tests {
     }
 
     #[test]
-    fn lists_keep_language_metadata() {
-        let list = "/.\n/usr\n/usr/lib/python3/dist-packages/six-1.egg-info/PKG-INFO\n/usr/bin/x\n";
+    fn lists_keep_what_may_be_evidence() {
+        let list =
+            "/.\n/usr\n/usr/lib/python3/dist-packages/six-1.egg-info/PKG-INFO\n/usr/share/x\n";
         let sums = "d41d8  usr/lib/python3/dist-packages/six-1.egg-info/PKG-INFO\n";
         for (path, text) in [
             ("var/lib/dpkg/info/python3-six.list", list),
@@ -248,6 +249,9 @@ mod tests {
             };
             assert_eq!(analyse_bytes(path, text.as_bytes()).record, Some(expected));
         }
-        assert_eq!(analyse_bytes("var/lib/dpkg/info/bash.list", b"/bin/bash\n").record, None);
+        let expected = Record::DpkgFiles { owner: "bash".into(), paths: vec!["bin/bash".into()] };
+        let list = analyse_bytes("var/lib/dpkg/info/bash.list", b"/.\n/bin/bash\n/etc/skel\n");
+        assert_eq!(list.record, Some(expected));
+        assert_eq!(analyse_bytes("var/lib/dpkg/info/doc.list", b"/.\n/usr/share\n").record, None);
     }
 }

@@ -10,11 +10,14 @@ mod os_release;
 mod python;
 mod rpm;
 mod stanza;
+mod unread;
 
 use packages::ProblemKind;
 
 use crate::limits::WORD_BYTES_MAX;
 use crate::{Limits, Record};
+
+pub use unread::UnreadKind;
 
 /// Reads one kind of package evidence, such as the dpkg status file.
 ///
@@ -119,7 +122,7 @@ impl Analysis {
 }
 
 /// Every analyser, in the order in which they are asked.
-pub const ALL: [&dyn Analyser; 7] = [
+pub const ALL: [&dyn Analyser; 8] = [
     &os_release::OsReleaseFile,
     &dpkg::DpkgDatabase,
     &dpkg::DpkgFileList,
@@ -127,6 +130,7 @@ pub const ALL: [&dyn Analyser; 7] = [
     &rpm::RpmDatabase,
     &python::PythonMetadata,
     &node::PackageJson,
+    &unread::UnreadMetadata,
 ];
 
 /// The analyser that wants a file by its path.
@@ -139,11 +143,30 @@ pub fn for_head(head: &[u8]) -> Option<(&'static dyn Analyser, Keep)> {
     ALL.into_iter().find_map(|analyser| Some((analyser, analyser.recognises(head)?)))
 }
 
-/// Whether a path is that of a language package's metadata, so that it is
-/// worth knowing which distribution package owns it.
-pub fn is_language_metadata(path: &str) -> bool {
+/// Whether a path may be that of a language package's metadata, of content
+/// that is not read or of an executable, so that it is worth knowing which
+/// distribution package owns it.
+pub fn wants_owner(path: &str) -> bool {
     let path = LayerPath::new(path);
-    python::PythonMetadata.wants(&path) || node::PackageJson.wants(&path)
+    python::PythonMetadata.wants(&path)
+        || node::PackageJson.wants(&path)
+        || unread::UnreadMetadata.wants(&path)
+        || may_be_executable(&path)
+}
+
+/// Where distributions put executables: all that is below `bin`, `sbin` or
+/// `libexec`, and below `lib` what is named as programs and shared objects are.
+fn may_be_executable(path: &LayerPath<'_>) -> bool {
+    let mut folders = path.as_str().split('/').rev().skip(1);
+    let name = path.name();
+    // Not LICENSE and RECORD, which lie there by the thousand.
+    let program = !name.contains('.') && name.contains(|c: char| c.is_ascii_lowercase());
+    let named_so = program || name.contains(".so");
+    folders.any(|folder| match folder {
+        "bin" | "sbin" | "libexec" => true,
+        "lib" | "lib32" | "lib64" | "libx32" => named_so,
+        _ => false,
+    })
 }
 
 /// A name or version as metadata writes it: `None` where it is empty or beyond
@@ -183,8 +206,32 @@ mod tests {
         check("a/x.egg-info", Some("python/metadata"));
         check("app/node_modules/x/package.json", Some("node/package-json"));
         check("app/package.json", None);
+        check("usr/share/java/x.jar", Some("unread/metadata"));
         check("usr/bin/status", Some("os/dpkg"));
         check("usr/bin/bash", None);
+    }
+
+    #[test]
+    fn owners_are_known_of_what_may_be_evidence() {
+        for path in [
+            "bin/x",
+            "usr/sbin/x.real",
+            "usr/libexec/docker/cli-plugins/compose",
+            "usr/lib/go-1.19/pkg/tool/linux_amd64/link",
+            "usr/lib/x86_64-linux-gnu/librsvg-2.so.2.48.0",
+            "usr/share/java/x.jar",
+            "usr/lib/python3/dist-packages/x.egg-info",
+        ] {
+            assert!(wants_owner(path), "{path}");
+        }
+        for path in [
+            "usr/share/doc/bash/copyright",
+            "usr/lib/python3/os.py",
+            "usr/lib/x/RECORD",
+            "etc/bin.conf",
+        ] {
+            assert!(!wants_owner(path), "{path}");
+        }
     }
 
     #[test]

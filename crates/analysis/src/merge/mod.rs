@@ -9,6 +9,7 @@
 mod databases;
 mod live;
 mod overlay;
+mod unread;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +18,7 @@ use packages::{Inventory, InventoryItem, OsRelease, Package, PackageType, Proble
 use self::databases::Databases;
 use self::live::Live;
 use self::overlay::{Overlay, Resolved};
+use self::unread::Unread;
 use crate::layer::Record;
 use crate::{ImageConfig, LayerAnalysis};
 
@@ -93,6 +95,7 @@ fn list_packages(
         })
         .collect();
     let owners = owners(overlay, live, databases, &packages);
+    let mut unread = Unread::default();
     for (path, item) in live.iter() {
         match item.record {
             Record::Language(package) => packages.push(InventoryItem {
@@ -102,12 +105,14 @@ fn list_packages(
                 owner: owners.get(path).map(|owner| (*owner).to_owned()),
             }),
             Record::Unread => {}
+            Record::UnreadContent(kind) => unread.see(*kind, item.written, path, &owners),
             // Databases and os-release count, and complain, where they are
             // looked for.
             _ => continue,
         }
         problems.extend(item.problems(path));
     }
+    unread.complain(problems);
     for (path, item) in databases.files(live) {
         problems.extend(item.problems(path));
     }
@@ -116,7 +121,7 @@ fn list_packages(
     packages
 }
 
-/// Which distribution package owns which metadata file, by the file's real
+/// Which distribution package owns which file with evidence, by the file's real
 /// path. Only packages that are installed own anything.
 fn owners<'a>(
     overlay: &Overlay<'_>,
@@ -127,15 +132,25 @@ fn owners<'a>(
     let installed: BTreeSet<(PackageType, &str)> =
         packages.iter().map(|item| (item.package.kind, item.package.name.as_str())).collect();
     let mut owners = BTreeMap::new();
+    let mut folders: BTreeMap<&str, Option<String>> = BTreeMap::new();
     for (kind, path, owner) in databases.owned(live) {
         // The list may come before the package, or outlive it.
         if !installed.contains(&(kind, owner)) {
             continue;
         }
-        // A list may name a path through a link, such as lib -> usr/lib.
-        if live.at(path).is_some() {
-            owners.insert(path.to_owned(), owner);
-        } else if let Resolved::Path(real) = overlay.resolve(path).end {
+        // A list may name a path through a link, such as lib -> usr/lib. A link
+        // of its own does not make a package own what it leads to.
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let real = folders.entry(folder).or_insert_with(|| match overlay.resolve(folder).end {
+            Resolved::Path(real) => Some(real),
+            _ => None,
+        });
+        let real = match real.as_deref() {
+            Some("") => name.to_owned(),
+            Some(folder) => format!("{folder}/{name}"),
+            None => continue,
+        };
+        if live.at(&real).is_some() {
             owners.insert(real, owner);
         }
     }

@@ -10,6 +10,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::{LayerEncoding, Limits, analyse_layer};
 
+/// The bytes of a Java archive.
+const JAR: &str = "PK\u{3}\u{4}";
+
 /// One entry of a layer.
 #[derive(Debug, Clone)]
 enum Op {
@@ -201,6 +204,15 @@ impl Disk {
     }
 }
 
+impl Disk {
+    /// Where there is what nobody reads.
+    fn unread(&self) -> Vec<&str> {
+        let jar = |thing: &Thing| matches!(thing, Thing::File(body) if body == JAR);
+        let found = self.nodes.iter().filter(|(path, thing)| path.ends_with(".jar") && jar(thing));
+        found.map(|(path, _)| path.as_str()).collect()
+    }
+}
+
 fn status(names: &[&str]) -> String {
     names
         .iter()
@@ -229,11 +241,13 @@ fn any_op() -> impl Strategy<Value = Op> {
     // refuses to unpack has no right answer.
     let link = prop::sample::select(vec!["var", "var/lib", "var/lib/dpkg", "a/b", "a"]);
     let target = prop::sample::select(vec!["/usr/db", "/usr", "/nowhere", "/usr/db/x"]);
-    let any = prop_oneof![directory.clone(), database.clone(), library.clone()];
+    let jar = prop::sample::select(vec!["a/x.jar", "a/b/x.jar", "usr/x.jar", "x.jar"]);
+    let any = prop_oneof![directory.clone(), database.clone(), library.clone(), jar.clone()];
     let names = prop::sample::subsequence(vec!["one", "two", "three"], 0..=3);
     prop_oneof![
         4 => (database, names).prop_map(|(path, names)| Op::File(path.into(), status(&names))),
         4 => (library, 0u8..3).prop_map(|(path, version)| Op::File(path.into(), egg(version))),
+        3 => jar.prop_map(|path| Op::File(path.into(), JAR.into())),
         1 => any.clone().prop_map(|path| Op::File(path.into(), "x".into())),
         2 => directory.clone().prop_map(|path| Op::Directory(path.into())),
         2 => (link, target).prop_map(|(path, target)| Op::Symlink(path.into(), target.into())),
@@ -297,6 +311,11 @@ proptest! {
         };
         let found: BTreeSet<_> = inventory.packages.iter().map(key).collect();
         prop_assert_eq!(&found, states.last().expect("a layer"));
+        let unread = inventory.problems.iter().filter(|p| p.kind == ProblemKind::UnreadContent);
+        let firsts: BTreeSet<_> = unread.filter_map(|problem| problem.path.as_deref()).collect();
+        let there = disk.unread();
+        prop_assert!(firsts.iter().all(|path| there.contains(path)), "{firsts:?} {there:?}");
+        prop_assert_eq!(firsts.first(), there.first());
         // The origin of a package: since when it is there without a break.
         for item in &inventory.packages {
             let absent = states.iter().rposition(|state| !state.contains(&key(item)));
@@ -461,4 +480,56 @@ fn a_diff_id_that_does_not_fit_is_said() {
         [ProblemKind::DiffIdMismatch]
     );
     assert_eq!(kinds(&config(Vec::new())), [ProblemKind::MalformedConfig]);
+}
+
+#[test]
+fn content_that_nobody_reads_is_said() {
+    check(
+        &[
+            vec![file("app/b.jar", JAR), file("app/a.jar", JAR), file("app/x.deps.json", "{}")],
+            vec![file("opt/c.jar", JAR)],
+        ],
+        &[],
+        &[
+            "2 Java archives are not read by this version, the first is app/a.jar",
+            "1 list of .NET packages is not read by this version: app/x.deps.json",
+            "1 Java archive is not read by this version: opt/c.jar",
+        ],
+    );
+    let whiteout = vec![Op::Whiteout("app".into())];
+    check(&[vec![file("app/a.jar", JAR)], whiteout], &[], &[]);
+    check(&[vec![file("app/a.jar", JAR)], vec![file("app/a.jar", "text")]], &[], &[]);
+}
+
+#[test]
+fn what_a_distribution_owns_is_its_own_to_judge() {
+    let db = |names: &[&str]| file("var/lib/dpkg/status", &status(names));
+    let list =
+        file("var/lib/dpkg/info/tools.list", "/.\n/usr/share/java/x.jar\n/bin/run\n/bin/link\n");
+    let merged = Op::Symlink("bin".into(), "usr/bin".into());
+    let program = |path: &str| file(path, "\u{7f}ELF .dep-v0\0");
+    let files = [file("usr/share/java/x.jar", JAR), program("usr/bin/run")];
+    let layer = |database: Op| {
+        let all = [database, list.clone(), merged.clone()].into_iter().chain(files.clone());
+        all.collect::<Vec<Op>>()
+    };
+    check(&[layer(db(&["tools"]))], &["deb tools 1 0 var/lib/dpkg/status"], &[]);
+    check(
+        &[layer(db(&["other"]))],
+        &["deb other 1 0 var/lib/dpkg/status"],
+        &["1 Rust program is not read by this version: usr/bin/run", "1 Java archive is not read"],
+    );
+    let apk = "P:tools\nV:1\nF:usr/bin\nR:run\n";
+    check(
+        &[vec![file("lib/apk/db/installed", apk), program("usr/bin/run")]],
+        &["apk tools 1 0 lib/apk/db/installed"],
+        &[],
+    );
+    // A package that brings a link does not own what somebody put behind it.
+    let link = Op::Symlink("usr/bin/link".into(), "/opt/program".into());
+    check(
+        &[layer(db(&["tools"])), vec![link, program("opt/program")]],
+        &["deb tools 1 0 var/lib/dpkg/status"],
+        &["1 Rust program is not read by this version: opt/program"],
+    );
 }

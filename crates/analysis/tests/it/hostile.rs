@@ -62,10 +62,7 @@ fn the_scanning_machine_is_not_read() {
     for (_, inventory) in inventories("host-read") {
         assert_eq!(inventory.packages, []);
         assert_eq!(inventory.os, None);
-        assert!(
-            !inventory.problems.is_empty(),
-            "never clean"
-        );
+        assert!(!inventory.problems.is_empty(), "never clean");
     }
 }
 
@@ -79,10 +76,23 @@ fn metadata_out_of_proportion() {
 
 #[test]
 fn binaries_and_archives_hide_nothing() {
-    check("broken-binaries", &[]);
-    check("jar-bomb", &[]);
-    check("deep-jars", &[]);
+    check("broken-binaries", &[1]);
+    check("jar-bomb", &[1]);
+    check("deep-jars", &[1]);
     check("tar-oddities", &[]);
+    for (case, expected) in [
+        ("broken-binaries", &["2 Go programs are not read", "2 Rust programs are not read"][..]),
+        ("jar-bomb", &["Java archive"]),
+        ("deep-jars", &["2 Java archives are not read"]),
+    ] {
+        for (_, inventory) in inventories(case) {
+            assert_eq!(inventory.problems.len(), expected.len(), "{:#?}", inventory.problems);
+            for (problem, part) in inventory.problems.iter().zip(expected) {
+                assert_eq!(problem.kind, ProblemKind::UnreadContent);
+                assert!(problem.message.contains(part), "{problem:?} does not say {part}");
+            }
+        }
+    }
 }
 
 #[test]
