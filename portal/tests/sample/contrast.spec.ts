@@ -1,0 +1,4 @@
+import { COLOURS, checkEveryRoom } from '../rooms';
+
+checkEveryRoom('dark', COLOURS);
+checkEveryRoom('contrast', COLOURS);
