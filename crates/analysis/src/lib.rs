@@ -1,7 +1,7 @@
 //! Layer bytes -> packages and path events; layers merged into an inventory.
 //!
 //! Pure: `Read` in, values out. A layer is analysed once, whatever images use
-//! it ([`analyse_layer`]); [`merge`] lays the analyses of one image over each
+//! it ([`analyse_layer`]); [`merge()`] lays the analyses of one image over each
 //! other as a container runtime lays the layers.
 
 pub mod limits;
