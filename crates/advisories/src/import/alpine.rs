@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use packages::Namespace;
 use serde::Deserialize;
 
-use super::{ImportReport, count, newest};
+use super::{ImportReport, count};
 use crate::index::Index;
 use crate::record::{
     Affected, Event, ID_BYTES_MAX, NAME_BYTES_MAX, Record, Stance, Statement, is_cve,
@@ -145,7 +145,7 @@ impl Gathered {
         }
         let records: Vec<Record> = self.records.into_values().collect();
         // The database carries no dates.
-        Some((newest(&records), Content::Records(records), self.report))
+        Some((None, Content::Records(records), self.report))
     }
 }
 

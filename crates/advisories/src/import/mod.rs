@@ -176,7 +176,7 @@ impl Import {
     /// deltas add to.
     pub fn finish(mut self, index: &Index, imported_at: i64) -> (Vec<Imported>, ImportReport) {
         let mut out = Vec::new();
-        self.finish_exports();
+        self.finish_exports(imported_at);
         if let Some((data_date, content, report)) = self.alpine.finish(index) {
             self.complete.insert(report.source.clone(), (data_date, content, report));
         }
@@ -220,7 +220,7 @@ impl Import {
     }
 
     /// Joins exports of the same ecosystem, and sorts them by ecosystem.
-    fn finish_exports(&mut self) {
+    fn finish_exports(&mut self, imported_at: i64) {
         let mut joined: BTreeMap<String, (Vec<Record>, ImportReport)> = BTreeMap::new();
         for (records, report) in std::mem::take(&mut self.exports) {
             let mut report = Some(report);
@@ -247,7 +247,7 @@ impl Import {
             }
         }
         for (source, (records, report)) in joined {
-            let newest = newest(&records);
+            let newest = newest(&records, imported_at);
             self.complete.insert(source, (newest, Content::Records(records), report));
         }
     }
@@ -331,7 +331,7 @@ fn finish_loose(
         }
         let records: Vec<Record> = all.into_values().collect();
         let family = source.trim_start_matches("osv/").to_owned();
-        let data_date = newest(&records);
+        let data_date = newest(&records, imported_at);
         let content = Content::Records(records);
         out.push(Imported {
             draft: Draft { source, family, role: Role::Delta, data_date, imported_at, content },
@@ -351,8 +351,10 @@ fn count(records: &[Record], report: &mut ImportReport) {
     report.skip_many("record given twice", records.len() as u64 - report.records);
 }
 
-fn newest(records: &[Record]) -> Option<i64> {
-    records.iter().filter_map(|r| r.modified.or(r.published)).max()
+/// The newest change, as far as it is not after the import: feeds carry a few
+/// dates in the future, and one of them would make old data look fresh.
+fn newest(records: &[Record], imported_at: i64) -> Option<i64> {
+    records.iter().filter_map(|r| r.modified.or(r.published)).filter(|d| *d <= imported_at).max()
 }
 
 /// Seconds since 1970 of an RFC 3339 moment or a plain day; `None` for the
