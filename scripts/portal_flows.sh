@@ -46,9 +46,15 @@ else
   python3 "$root/scripts/findings.py" --push 1 "$LAZARET_URL" demo/python-app "$layout"
 fi
 
+if ! curl -sL "$LAZARET_URL/" | grep -q 'type="module"'; then
+  echo "the server at $LAZARET_URL has no portal in it: build the portal (make portal), then the server" >&2
+  exit 1
+fi
+
 status=0
 cd "$root/portal"
-CI=true npx --no-install playwright test --reporter=list 2>&1 </dev/null | tee "$work/flows.log" || status=$?
+# A broken server fails every flow, each after its whole patience: ten say enough.
+CI=true npx --no-install playwright test --reporter=list --max-failures=10 2>&1 </dev/null | tee "$work/flows.log" || status=$?
 count() { sed -nE "s/^ *([0-9]+) $1.*/\1/p" "$work/flows.log" | tail -n 1; }
 passed=$(count passed) failed=$(count failed)
 [ "$status" -eq 0 ] || failed=${failed:-1}
