@@ -25,7 +25,7 @@ if [ -d "$LAZARET_SHARED/advisories" ]; then
   say "advisories: importing the snapshot in $LAZARET_SHARED/advisories (older than the live feeds)"
   # What the importer knows; upstream's own formats in their own folders.
   paths=()
-  for part in osv debian alpine kev epss; do
+  for part in osv debian alpine kev epss eol; do
     [ -e "$LAZARET_SHARED/advisories/$part" ] && paths+=("$LAZARET_SHARED/advisories/$part")
   done
   if "$program" advisories import "${paths[@]}" --db "$db" --format table </dev/null; then exit 0; fi
