@@ -25,6 +25,7 @@ else
   corpus=$(scripts/corpus.sh)
   [ -z "$corpus" ] || export LAZARET_CORPUS=$corpus
   part "real clients" tests/clients.sh
+  part "an advisory comes and goes" python3 tests/advisory.py
   part "inventories of real images" python3 tests/inventory.py
   part "hostile images" python3 tests/hostile.py
   part "kill -9" python3 tests/kill9.py "${KILL9_ROUNDS:-8}"
