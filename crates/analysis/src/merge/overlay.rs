@@ -152,14 +152,11 @@ impl<'a> Overlay<'a> {
         }
         self.learn_links();
         for path in implied {
-            let inside = |(from, _): &Moved| {
-                path.strip_prefix(from.as_str()).is_some_and(|r| r.starts_with('/'))
-            };
-            if moved.iter().any(inside) || !self.links.contains(path) {
-                continue;
-            }
-            if let Some(Present::Symlink(_)) = self.present_below(table, path)
-                && let Some(real) = self.unpack_path(table, path)
+            // Its parent may have been moved, and it may be a link there.
+            let at = moved_path(path, &moved);
+            if self.links.contains(at.as_ref())
+                && let Some(Present::Symlink(_)) = self.present_below(table, &at)
+                && let Some(real) = self.unpack_path(table, &at)
             {
                 moved.push((path.clone(), real));
             }
@@ -226,7 +223,8 @@ impl<'a> Overlay<'a> {
 
 /// A path of the layer, moved as its folders are.
 pub fn moved_path<'p>(path: &'p str, moved: &[Moved]) -> Cow<'p, str> {
-    for (from, to) in moved {
+    // Parents were moved before what is below them.
+    for (from, to) in moved.iter().rev() {
         if let Some(rest) = path.strip_prefix(from.as_str()).and_then(|rest| rest.strip_prefix('/'))
         {
             return if to.is_empty() {
