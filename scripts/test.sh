@@ -28,7 +28,7 @@ else
   part "an advisory comes and goes" python3 tests/advisory.py
   part "inventories of real images" python3 tests/inventory.py
   part "hostile images" python3 tests/hostile.py
-  part "kill -9" python3 tests/kill9.py "${KILL9_ROUNDS:-8}"
+  part "kill -9" python3 tests/kill9.py "${KILL9_ROUNDS:-20}"
   part "portal flows" scripts/portal_flows.sh
 fi
 

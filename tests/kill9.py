@@ -4,7 +4,7 @@
 Several clients push images without pause. At a random moment the server and its workers get
 SIGKILL. After the restart: every blob and manifest that was acknowledged is served whole, a
 digest that was not acknowledged is either absent or whole, tags point at manifests that are
-there, and the interrupted pushes can be repeated.
+there, and the interrupted pushes can be repeated or resumed.
 
 KILL9_SEED repeats a run's random choices (not its timing).
 """
@@ -163,6 +163,28 @@ def repeat_pushes(server, known, tally, number, rng):
     tally.check("round %d: pushes go through again" % number, statuses == [201, 201] and status == 201, (statuses, status, body[:200]))
 
 
+def resume_upload(server, tally, rng):
+    """An upload that was cut off goes on where the server says it stands."""
+    registry, content = server.registry(), rng.randbytes(4 * UPLOAD_CHUNK_BYTES)
+    _, location = registry.begin_upload("kill/resume")
+    first = content[:UPLOAD_CHUNK_BYTES]
+    status, headers, body = registry.call("PATCH", location, first, {"Content-Range": "0-%d" % (len(first) - 1)})
+    tally.check("resume: the first chunk is taken", status == 202, (status, body[:200]))
+    location = harness.path_of(headers["Location"])
+    server.kill()
+    server.start()
+    registry = server.registry()
+    status, headers, body = registry.call("GET", location)
+    received = int(headers.get("Range", "0--1").split("-", 1)[1]) + 1 if status == 204 else -1
+    if tally.check("resume: the upload is still there", status == 204 and 0 <= received <= len(first), (status, received, body[:200])):
+        location = harness.path_of(headers["Location"])
+        location += ("&" if "?" in location else "?") + "digest=" + sha256(content)
+        status, _, body = registry.call("PUT", location, content[received:],
+                                        {"Content-Range": "%d-%d" % (received, len(content) - 1)})
+        tally.check("resume: the rest is taken", status == 201, (status, body[:200]))
+        tally.check("resume: the blob is whole", registry.blob_digest("kill/resume", sha256(content)) == (200, sha256(content)))
+
+
 def main():
     seed = int(os.environ.get("KILL9_SEED", random.randrange(2**32)))
     print("KILL9_SEED=%d" % seed)
@@ -190,6 +212,7 @@ def main():
 
             verify(server, known, tally, number, recent)
             repeat_pushes(server, known, tally, number, rng)
+        resume_upload(server, tally, rng)
         tally.check("no request was answered with anything else than yes, gone or a broken connection", not unexpected, unexpected[:3])
         tally.check("the kills hit pushes", len(known.attempted) > len(known.blobs) + len(known.manifests))
         print("%d blobs and %d manifests acknowledged, %d attempts broken off"
