@@ -1,0 +1,8 @@
+//! Black-box scenarios: the real binary with its sandboxed workers, spoken to
+//! over the wire and by its command line.
+
+mod advisories;
+mod app;
+mod command_line;
+mod image;
+mod push;
