@@ -92,8 +92,7 @@ pub(super) fn scan(image: &ImageView) -> types::Scan {
     let leaves = image.leaves();
     // An index inside an index is not looked into, so it waits for nothing.
     let scanned = leaves.iter().filter(|leaf| leaf.kind != types::ManifestKind::Index);
-    let states: Vec<types::Scan> =
-        scanned.map(|leaf| ended(leaf.state.stored.as_ref())).collect();
+    let states: Vec<types::Scan> = scanned.map(|leaf| ended(leaf.state.stored.as_ref())).collect();
     // The one that needs attention most speaks for an index.
     let rank = |scan: &types::Scan| match scan.state {
         types::ScanState::Failed => 3,
