@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use advisories::{Check, FindingId, Index};
 use matching::Status;
-use oci::{Digest, RepositoryName, media_type};
+use oci::{Digest, Platform, RepositoryName, media_type};
 use posture::cause::FeedFacts;
 use posture::{Cause, CauseKind, Finding, FindingError, Verdict, aggregate, cause_of};
 use registry::Clock;
@@ -303,7 +303,7 @@ fn absent() -> Verdict {
 /// Whether a child is no image but something about one: a build attestation,
 /// say, which builders list under the platform `unknown/unknown`.
 fn is_attachment(child: &ChildView) -> bool {
-    let unknown = child.entry.platform.as_ref().is_some_and(|p| p.os == "unknown");
+    let unknown = child.entry.platform.as_ref().is_some_and(Platform::is_unknown);
     unknown || child.image.as_ref().is_some_and(|image| image.kind == ManifestKind::Artifact)
 }
 

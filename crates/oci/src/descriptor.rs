@@ -56,6 +56,14 @@ pub struct Platform {
     pub variant: Option<String>,
 }
 
+impl Platform {
+    /// Whether it stands for no platform: builders list attestations about an
+    /// image beside it, under `unknown/unknown`.
+    pub fn is_unknown(&self) -> bool {
+        self.os == "unknown"
+    }
+}
+
 impl std::fmt::Display for Platform {
     /// `os/architecture[/variant]`, as clients take it.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

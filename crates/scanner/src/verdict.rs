@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use matching::Status;
-use oci::{Digest, Manifest, Reference, RepositoryName};
+use oci::{Descriptor, Digest, Manifest, Platform, Reference, RepositoryName};
 use store::scan::{SeverityCounts, StoredImage};
 
 use crate::scan::{ScanError, Scanner, Trigger};
@@ -103,9 +103,14 @@ impl Scanner {
                 if index.manifests.len() > INDEX_IMAGES_MAX {
                     return Ok(Verdict::Pending);
                 }
+                // An attestation beside an image is not judged with it.
+                let is_image = |child: &&Descriptor| {
+                    !child.platform.as_ref().is_some_and(Platform::is_unknown)
+                };
                 let scans = index
                     .manifests
                     .iter()
+                    .filter(is_image)
                     .map(|child| self.scan(repository, &child.digest, Trigger::Push));
                 let images: Result<Vec<_>, _> =
                     futures::future::join_all(scans).await.into_iter().collect();

@@ -128,13 +128,12 @@ impl Registry {
             }
             let response =
                 request.send().await.with_context(|| format!("cannot reach {}", self.host))?;
-            if response.status() == StatusCode::UNAUTHORIZED && attempt == 0 {
-                let challenge = response
-                    .headers()
-                    .get(WWW_AUTHENTICATE)
-                    .and_then(|v| v.to_str().ok())
-                    .unwrap_or("")
-                    .to_owned();
+            if response.status() == StatusCode::UNAUTHORIZED {
+                if attempt > 0 {
+                    break;
+                }
+                let challenge = response.headers().get(WWW_AUTHENTICATE);
+                let challenge = challenge.and_then(|v| v.to_str().ok()).unwrap_or("").to_owned();
                 self.authorization = Some(self.authorize(&challenge).await?);
                 continue;
             }
@@ -143,7 +142,11 @@ impl Registry {
             }
             return Ok(response);
         }
-        bail!("{} refuses access to {}", self.host, self.repository.as_str())
+        bail!(
+            "{} refuses access to {}; log in with docker, podman or skopeo first",
+            self.host,
+            self.repository.as_str()
+        )
     }
 
     /// Answers a challenge: Basic as it is, Bearer by asking its realm for a token.
@@ -258,6 +261,12 @@ async fn small_body(mut response: Response) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The number of the user that this process runs as.
+fn user_id() -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").ok().map(|own| own.uid())
+}
+
 /// Credentials for a host, in the files where clients keep them.
 fn credentials(host: &str) -> Option<String> {
     #[derive(Deserialize)]
@@ -273,6 +282,8 @@ fn credentials(host: &str) -> Option<String> {
     let files = [
         env("REGISTRY_AUTH_FILE"),
         env("XDG_RUNTIME_DIR").map(|d| d.join("containers/auth.json")),
+        // Where podman and skopeo put them for a user without a runtime directory.
+        user_id().map(|id| format!("/run/containers/{id}/auth.json").into()),
         env("DOCKER_CONFIG").map(|d| d.join("config.json")),
         env("HOME").map(|d| d.join(".docker/config.json")),
         env("HOME").map(|d| d.join(".config/containers/auth.json")),
