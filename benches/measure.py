@@ -1,5 +1,6 @@
 """Times things in turn, A B A B, and compares pair by pair, so that a machine whose speed drifts
 does not decide. Python standard library only."""
+import ctypes
 import json
 import math
 import os
@@ -17,30 +18,82 @@ import harness  # noqa: E402,F401
 MIB = 1 << 20
 
 
+PR_SET_CHILD_SUBREAPER = 36
+SAMPLE_SECONDS = 0.002
+
+
 class Run:
     """One timed run of a command."""
 
-    def __init__(self, wall, cpu, peak_kib, status=0, output=b""):
-        self.wall, self.cpu, self.peak_kib, self.status, self.output = wall, cpu, peak_kib, status, output
+    def __init__(self, wall, cpu, peak_kib, output):
+        self.wall, self.cpu, self.peak_kib, self.output = wall, cpu, peak_kib, output
 
 
 def run(command, environment=None, cwd=None):
-    """Runs a command as a whole process: wall and processor seconds, peak resident KiB."""
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          env=environment, cwd=cwd) as process:
-        began = time.monotonic()
-        # Standard error is drained beside standard output, else a talkative program would block.
-        errors = []
-        drain = threading.Thread(target=lambda: errors.append(process.stderr.read()), daemon=True)
-        drain.start()
-        output = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        drain.join()
-        wall = time.monotonic() - began
+    """Runs a command: wall seconds, processor seconds of it and all its descendants, and the peak
+    resident KiB of the largest of these processes."""
+    # Descendants that outlive the command come to us and are counted too.
+    if ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+        sys.exit("prctl(PR_SET_CHILD_SUBREAPER) failed")
+    began = time.monotonic()
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               env=environment, cwd=cwd)
+    # Standard error is drained beside standard output, else a talkative program would block.
+    errors, peaks, stop = [], {}, threading.Event()
+    drain = threading.Thread(target=lambda: errors.append(process.stderr.read()), daemon=True)
+    watch = threading.Thread(target=watch_peaks, args=(process.pid, peaks, stop), daemon=True)
+    drain.start()
+    watch.start()
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    wall, cpu = time.monotonic() - began, usage.ru_utime + usage.ru_stime
+    try:
+        while True:
+            _, _, usage = os.wait4(-1, 0)
+            cpu += usage.ru_utime + usage.ru_stime
+    except ChildProcessError:
+        pass
+    stop.set()
+    drain.join()
+    watch.join()
+    process.stdout.close()
+    process.stderr.close()
     if process.returncode:
         sys.exit("%s: exit status %d\n%s" % (" ".join(command), process.returncode, errors[0][-2000:].decode("utf-8", "replace")))
-    return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss, process.returncode, output)
+    return Run(wall, cpu, max(peaks.values(), default=0), output)
+
+
+def watch_peaks(pid, peaks, stop):
+    """Notes the highest VmHWM of a process and its descendants. Not ru_maxrss: that of a fresh
+    child starts with its parent's."""
+    while not stop.wait(SAMPLE_SECONDS):
+        for one in [pid] + descendants(pid):
+            seen = status_kib(one, "VmHWM")
+            if seen:
+                peaks[one] = max(peaks.get(one, 0), seen[0])
+
+
+def status_kib(pid, *names):
+    """Fields of /proc/PID/status that are given in KiB; None when the process is gone."""
+    try:
+        with open("/proc/%d/status" % pid) as f:
+            found = dict(line.split(":", 1) for line in f)
+        return [int(found[name].split()[0]) for name in names]
+    except (OSError, KeyError, ValueError):
+        return None
+
+
+def descendants(pid):
+    """Processes below this one, now."""
+    found = []
+    try:
+        for task in os.listdir("/proc/%d/task" % pid):
+            with open("/proc/%d/task/%s/children" % (pid, task)) as f:
+                found += [int(child) for child in f.read().split()]
+    except OSError:
+        pass
+    return found + [below for child in found for below in descendants(child)]
 
 
 def alternate(first, second, rounds, warmup=1):

@@ -20,24 +20,12 @@ SERVER_MIB_MAX = 300
 SAMPLE_SECONDS = 0.01
 
 
-def status_kib(pid, *names):
+def is_worker(pid):
     try:
-        with open("/proc/%d/status" % pid) as f:
-            found = dict(line.split(":", 1) for line in f)
-        return [int(found[name].split()[0]) for name in names]
-    except (OSError, KeyError):
-        return None
-
-
-def children(pid):
-    found = []
-    try:
-        for task in os.listdir("/proc/%d/task" % pid):
-            with open("/proc/%d/task/%s/children" % (pid, task)) as f:
-                found += [int(child) for child in f.read().split()]
+        with open("/proc/%d/cmdline" % pid, "rb") as f:
+            return b"\0layer-worker\0" in f.read()
     except OSError:
-        pass
-    return found
+        return False
 
 
 class Sampler(threading.Thread):
@@ -49,10 +37,13 @@ class Sampler(threading.Thread):
 
     def run(self):
         while not self.stop.wait(SAMPLE_SECONDS):
-            seen = status_kib(self.pid, "RssAnon")
+            seen = measure.status_kib(self.pid, "RssAnon")
             self.anonymous = max(self.anonymous, seen[0] if seen else 0)
-            for child in children(self.pid):
-                peak = status_kib(child, "VmHWM")
+            for child in measure.descendants(self.pid):
+                # A child that has not started its program yet still has the server's figures.
+                if not is_worker(child):
+                    continue
+                peak = measure.status_kib(child, "VmHWM")
                 if peak:
                     self.workers[child] = max(self.workers.get(child, 0), peak[0])
 
