@@ -154,7 +154,10 @@ impl<'a> Overlay<'a> {
         for path in implied {
             // Its parent may have been moved, and it may be a link there.
             let at = moved_path(path, &moved);
+            // An opaque directory above hides that link, wherever it lies: the
+            // layer is asked by the name that it uses.
             if self.links.contains(at.as_ref())
+                && !matches!(table.mention(path), Mention::Here(node) if node.opaque)
                 && let Some(Present::Symlink(_)) = self.present_below(table, &at)
                 && let Some(real) = self.unpack_path(table, &at)
             {

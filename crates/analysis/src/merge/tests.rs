@@ -6,6 +6,7 @@ use std::io::Write;
 
 use packages::{Inventory, Package};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use super::*;
 use crate::{LayerEncoding, Limits, analyse_layer};
@@ -65,6 +66,25 @@ fn inventory(layers: &[Vec<Op>]) -> Inventory {
     merge(&layers, None, Vec::new())
 }
 
+/// Random cases of each property in a run of all tests.
+const CASES: u32 = 1000;
+
+/// Where their randomness starts, so that the same commit is judged the same
+/// every time. A case found elsewhere becomes a test of its own below.
+const SEED: u64 = 1;
+
+/// `PROPTEST_CASES` and `PROPTEST_RNG_SEED`, where set, ask for longer and other runs.
+fn config() -> ProptestConfig {
+    let asked = ProptestConfig::default();
+    let set = |name| std::env::var_os(name).is_some();
+    ProptestConfig {
+        cases: if set("PROPTEST_CASES") { asked.cases } else { CASES },
+        rng_seed: if set("PROPTEST_RNG_SEED") { asked.rng_seed } else { RngSeed::Fixed(SEED) },
+        failure_persistence: None,
+        ..asked
+    }
+}
+
 /// A file system in memory, unpacked as a runtime unpacks: every path is a
 /// clean one, and directories are implied.
 #[derive(Debug, Clone, Default)]
@@ -81,38 +101,48 @@ enum Thing {
 
 impl Disk {
     fn apply(&mut self, ops: &[Op]) {
-        // Whiteouts hide lower layers wherever in the archive they stand.
+        // Whiteouts hide lower layers wherever in the archive they stand. The
+        // layer's own directories are there before the whiteouts in them: a
+        // lower link makes way, and what it leads to stays as it is.
+        let mut first: Vec<(&str, &Op)> = Vec::new();
+        let mut then: Vec<(&str, Thing)> = Vec::new();
         for op in ops {
             match op {
-                Op::Whiteout(path) => {
-                    let path = self.physical(path);
+                Op::Whiteout(path) | Op::Opaque(path) | Op::Directory(path) => {
+                    first.push((path, op));
+                }
+                Op::File(path, body) => then.push((path, Thing::File(body.clone()))),
+                Op::Symlink(path, target) => then.push((path, Thing::Symlink(target.clone()))),
+            }
+        }
+        first.sort_by_key(|(path, op)| (*path, matches!(op, Op::Directory(_))));
+        for (path, op) in first {
+            let path = self.physical(path);
+            match op {
+                Op::Whiteout(_) => {
                     self.make_parents(&path);
                     self.remove(&path);
                 }
-                Op::Opaque(path) => {
+                Op::Opaque(_) => {
                     // As in overlayfs: an opaque directory is a directory, even
                     // where a link was.
-                    let path = self.physical(path);
                     self.make_parents(&format!("{path}/"));
                     self.remove_below(&path);
                 }
-                _ => {}
+                _ => self.put(path, Thing::Directory),
             }
         }
-        for op in ops {
-            let (path, thing) = match op {
-                Op::File(path, body) => (path, Thing::File(body.clone())),
-                Op::Directory(path) => (path, Thing::Directory),
-                Op::Symlink(path, target) => (path, Thing::Symlink(target.clone())),
-                Op::Whiteout(_) | Op::Opaque(_) => continue,
-            };
-            let path = self.physical(path);
-            self.make_parents(&path);
-            if thing != Thing::Directory || self.nodes.get(&path) != Some(&Thing::Directory) {
-                self.remove(&path);
-            }
-            self.nodes.insert(path, thing);
+        for (path, thing) in then {
+            self.put(self.physical(path), thing);
         }
+    }
+
+    fn put(&mut self, path: String, thing: Thing) {
+        self.make_parents(&path);
+        if thing != Thing::Directory || self.nodes.get(&path) != Some(&Thing::Directory) {
+            self.remove(&path);
+        }
+        self.nodes.insert(path, thing);
     }
 
     fn make_parents(&mut self, path: &str) {
@@ -297,7 +327,7 @@ fn any_layer() -> impl Strategy<Value = Vec<Op>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn merging_equals_unpacking(layers in prop::collection::vec(any_layer(), 1..5)) {
@@ -419,6 +449,39 @@ fn layers_are_unpacked_through_links_behind_links() {
         &["pypi egg 1 2 usr/lib/x.egg-info"],
         &[],
     );
+}
+
+#[test]
+fn an_opaque_directory_behind_a_link_hides_the_links_in_it() {
+    let link = |path: &str| vec![Op::Symlink(path.into(), "/usr/db".into())];
+    check(
+        &[
+            link("var"),
+            link("var/lib/dpkg"),
+            vec![Op::Opaque("var/lib".into()), file("var/lib/dpkg/status", &status(&["a"]))],
+        ],
+        &["deb a 1 2 usr/db/lib/dpkg/status"],
+        &[],
+    );
+}
+
+#[test]
+fn a_directory_takes_the_place_of_a_link_and_spares_what_it_leads_to() {
+    let there = vec![Op::Symlink("a".into(), "/usr".into()), file("usr/x.egg-info", &egg(1))];
+    let directory = || Op::Directory("a".into());
+    let whiteout = || Op::Whiteout("a/x.egg-info".into());
+    let kept = "pypi egg 1 0 usr/x.egg-info";
+    // In either order: builders write the directory first, others sort.
+    check(&[there.clone(), vec![directory(), whiteout()]], &[kept], &[]);
+    check(&[there.clone(), vec![whiteout(), directory()]], &[kept], &[]);
+    check(
+        &[there.clone(), vec![directory(), file("a/x.egg-info", &egg(2))]],
+        &[kept, "pypi egg 2 1 a/x.egg-info"],
+        &[],
+    );
+    check(&[there.clone(), vec![Op::Opaque("a".into()), whiteout()]], &[kept], &[]);
+    // Without a directory of its own the whiteout goes through the link.
+    check(&[there, vec![whiteout()]], &[], &[]);
 }
 
 #[test]
