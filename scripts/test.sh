@@ -15,7 +15,14 @@ part() { # NAME COMMAND...
   say "$name took $((SECONDS - at)) s"
 }
 
-"$root/scripts/tools.sh" system portal clients
+"$root/scripts/tools.sh" system portal clients azure-sdk
+pythons=()
+for sdk in now 2021; do
+  python="$LAZARET_CACHE/azure-sdk-$sdk/bin/python3"
+  [ ! -x "$python" ] || pythons+=("$python")
+done
+LAZARET_AZURE_SDK=$(IFS=:; echo "${pythons[*]-}")
+export LAZARET_AZURE_SDK
 part "portal check" scripts/portal_check.sh
 part "unit, property and scenario tests" cargo test --locked --workspace --no-fail-fast
 if ! part_build=$(cargo build --locked --package server 2>&1 </dev/null); then

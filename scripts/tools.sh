@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what building and testing need: tools.sh system|portal|sample|cargo-deny|clients
+# Installs what building and testing need: tools.sh system|portal|sample|cargo-deny|clients|azure-sdk
 # What cannot be installed here is said loudly and left out; nothing is written into the clone.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
@@ -39,6 +39,18 @@ go_build() {
   rm -rf "$work"
 }
 
+# azure_sdk FOLDER REQUIREMENT...: Microsoft's client in an environment of its own.
+azure_sdk() {
+  local folder=$LAZARET_CACHE/$1
+  shift
+  [ -x "$folder/bin/python3" ] && "$folder/bin/python3" -c 'import azure.mgmt.security' 2>/dev/null && return 0
+  say "installing $1"
+  if ! { python3 -m venv "$folder" && "$folder/bin/pip" install --quiet "$@"; } >"$LAZARET_CACHE/azure-sdk.log" 2>&1 </dev/null; then
+    skipped "$1: $(tail -n 1 "$LAZARET_CACHE/azure-sdk.log")"
+    rm -rf "$folder"
+  fi
+}
+
 for what in "$@"; do
   case $what in
     system)
@@ -63,6 +75,11 @@ for what in "$@"; do
       go_build oras oras.land/oras v1.2.3 oras.land/oras/cmd/oras
       go_build crane github.com/google/go-containerregistry v0.20.7 github.com/google/go-containerregistry/cmd/crane
       ;;
-    *) echo "usage: tools.sh system|portal|sample|cargo-deny|clients ..." >&2; exit 2 ;;
+    azure-sdk)
+      azure_sdk azure-sdk-now azure-mgmt-security==7.0.0
+      # The SDK of 2021 imports six without saying so.
+      azure_sdk azure-sdk-2021 azure-mgmt-security==1.0.0 six
+      ;;
+    *) echo "usage: tools.sh system|portal|sample|cargo-deny|clients|azure-sdk ..." >&2; exit 2 ;;
   esac
 done

@@ -1,7 +1,7 @@
 //! Who hears whom: the registry's events feed the scanner, the scanner's
 //! events feed those who watch.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use advisories::Index;
@@ -20,10 +20,40 @@ use tokio_util::sync::CancellationToken;
 /// Events that a slow watcher may lag behind before it loses some.
 const EVENTS_BUFFERED: usize = 1024;
 
+/// The way to everybody who watches. Closed at a stop, so that their streams
+/// end and do not hold the server up.
+#[derive(Clone)]
+struct Watchers(Arc<RwLock<Option<broadcast::Sender<ScanEvent>>>>);
+
+impl Watchers {
+    fn new() -> Self {
+        Self(Arc::new(RwLock::new(Some(broadcast::channel(EVENTS_BUFFERED).0))))
+    }
+
+    fn tell(&self, event: ScanEvent) {
+        if let Some(sender) = &*self.0.read().unwrap_or_else(PoisonError::into_inner) {
+            // An error: nobody watches.
+            let _ = sender.send(event);
+        }
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<ScanEvent> {
+        match &*self.0.read().unwrap_or_else(PoisonError::into_inner) {
+            Some(sender) => sender.subscribe(),
+            // A stream that ends at once.
+            None => broadcast::channel(1).1,
+        }
+    }
+
+    fn close(&self) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
 /// Passes what the registry tells on to inspection and to watchers.
 pub struct Observer {
     arrivals: Arrivals,
-    events: broadcast::Sender<ScanEvent>,
+    watchers: Watchers,
     clock: Arc<dyn Fn() -> i64 + Send + Sync>,
 }
 
@@ -48,15 +78,15 @@ impl RegistryObserver for Observer {
 
     fn manifest_pushed(&self, manifest: &PushedManifest) {
         metrics::counter!("lazaret_manifests_pushed_total").increment(1);
-        let _ = self.events.send(ScanEvent::Repository(manifest.repository.clone()));
+        self.watchers.tell(ScanEvent::Repository(manifest.repository.clone()));
     }
 
     fn manifest_deleted(&self, repository: &RepositoryName, _digest: &Digest, _tags: &[Tag]) {
-        let _ = self.events.send(ScanEvent::Repository(repository.clone()));
+        self.watchers.tell(ScanEvent::Repository(repository.clone()));
     }
 
     fn tag_deleted(&self, repository: &RepositoryName, _tag: &Tag, _digest: &Digest) {
-        let _ = self.events.send(ScanEvent::Repository(repository.clone()));
+        self.watchers.tell(ScanEvent::Repository(repository.clone()));
     }
 }
 
@@ -89,8 +119,7 @@ impl PushVerdict for Verdicts {
 /// What the APIs see of the scanner.
 pub struct View {
     scanner: Scanner,
-    events: broadcast::Sender<ScanEvent>,
-    stop: CancellationToken,
+    watchers: Watchers,
 }
 
 impl ScanView for View {
@@ -121,11 +150,7 @@ impl ScanView for View {
     }
 
     fn subscribe(&self) -> broadcast::Receiver<ScanEvent> {
-        if self.stop.is_cancelled() {
-            // A stream that ends at once.
-            return broadcast::channel(1).1;
-        }
-        self.events.subscribe()
+        self.watchers.subscribe()
     }
 }
 
@@ -144,18 +169,18 @@ pub fn wire(
     clock: Arc<dyn Fn() -> i64 + Send + Sync>,
     stop: CancellationToken,
 ) -> (Arc<Observer>, Arc<View>) {
-    let (events, _) = broadcast::channel(EVENTS_BUFFERED);
-    tokio::spawn(relay(scanner.clone(), events.clone(), stop.clone()));
-    let observer = Observer { arrivals: scanner.arrivals(), events: events.clone(), clock };
-    (Arc::new(observer), Arc::new(View { scanner: scanner.clone(), events, stop }))
+    let watchers = Watchers::new();
+    tokio::spawn(relay(scanner.clone(), watchers.clone(), stop));
+    let observer = Observer { arrivals: scanner.arrivals(), watchers: watchers.clone(), clock };
+    (Arc::new(observer), Arc::new(View { scanner: scanner.clone(), watchers }))
 }
 
 /// Turns the scanner's events into those of the APIs.
-async fn relay(scanner: Scanner, events: broadcast::Sender<ScanEvent>, stop: CancellationToken) {
+async fn relay(scanner: Scanner, watchers: Watchers, stop: CancellationToken) {
     let mut source = scanner.subscribe();
     loop {
         let event = tokio::select! {
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => return watchers.close(),
             event = source.recv() => event,
         };
         let event = match event {
@@ -172,6 +197,6 @@ async fn relay(scanner: Scanner, events: broadcast::Sender<ScanEvent>, stop: Can
             Err(broadcast::error::RecvError::Lagged(_)) => continue,
             Err(broadcast::error::RecvError::Closed) => return,
         };
-        let _ = events.send(event);
+        watchers.tell(event);
     }
 }
