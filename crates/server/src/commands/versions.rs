@@ -9,11 +9,12 @@ use packages::version::VersionScheme;
 
 /// Reads `A<TAB>B` lines and prints how A stands to B.
 pub fn run(ecosystem: &str) -> anyhow::Result<ExitCode> {
-    let Some(scheme) = VersionScheme::for_ecosystem(ecosystem) else {
-        bail!(
-            "no version order is known for {ecosystem:?}; use an OSV ecosystem name such as Debian, Alpine, PyPI or npm, or RPM or semver"
+    let scheme = VersionScheme::for_ecosystem(ecosystem);
+    if scheme.is_none() {
+        tracing::warn!(
+            "no version order is known for {ecosystem:?}, so nothing can be compared; known are Debian, Alpine, PyPI, npm, Maven, RubyGems, Go, crates.io, RPM and semver"
         );
-    };
+    }
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for (number, line) in std::io::stdin().lock().split(b'\n').enumerate() {
         let line = line.context("cannot read standard input")?;
@@ -23,7 +24,7 @@ pub fn run(ecosystem: &str) -> anyhow::Result<ExitCode> {
         };
         // What ends a line on other systems is not part of a version.
         let b = b.strip_suffix('\r').unwrap_or(b);
-        let sign = match scheme.compare(a, b) {
+        let sign = match scheme.and_then(|scheme| scheme.compare(a, b)) {
             Some(Ordering::Less) => "<",
             Some(Ordering::Equal) => "=",
             Some(Ordering::Greater) => ">",
