@@ -28,7 +28,7 @@ pub enum Command {
     /// Inspect an image without a server.
     Scan(ScanArgs),
     /// List the packages of an image.
-    Inventory(TargetArgs),
+    Inventory(InventoryArgs),
     /// Findings for packages given as purls.
     Match(MatchArgs),
     /// Say why a CVE or advisory is or is not reported for an image.
@@ -69,9 +69,6 @@ pub struct TargetArgs {
     /// Which image of a multi-platform index, as os/arch[/variant].
     #[arg(long, value_name = "PLATFORM")]
     pub platform: Option<String>,
-    /// Output form [default: table on a terminal, else json].
-    #[arg(long, value_enum)]
-    pub format: Option<Format>,
     /// CA certificates (PEM) to trust for registry: targets, beside the system's.
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
@@ -91,11 +88,23 @@ pub struct DbArgs {
 pub struct ScanArgs {
     #[command(flatten)]
     pub target: TargetArgs,
+    /// Output form [default: table on a terminal, else json].
+    #[arg(long, value_enum)]
+    pub format: Option<ReportFormat>,
     #[command(flatten)]
     pub db: DbArgs,
     /// End with exit code 1 if a finding of this severity or worse is there.
     #[arg(long, value_enum, value_name = "SEVERITY")]
     pub fail_on: Option<SeverityArg>,
+}
+
+#[derive(Debug, Args)]
+pub struct InventoryArgs {
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Output form [default: table on a terminal, else json].
+    #[arg(long, value_enum)]
+    pub format: Option<InventoryFormat>,
 }
 
 #[derive(Debug, Args)]
@@ -111,6 +120,9 @@ pub struct MatchArgs {
 pub struct ExplainArgs {
     #[command(flatten)]
     pub target: TargetArgs,
+    /// Output form [default: table on a terminal, else json].
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
     /// A CVE, an advisory's id, or a finding id.
     pub id: String,
     #[command(flatten)]
@@ -185,6 +197,52 @@ impl Format {
     pub fn or_default(asked: Option<Self>) -> Self {
         use std::io::IsTerminal;
         asked.unwrap_or(if std::io::stdout().is_terminal() { Self::Table } else { Self::Json })
+    }
+}
+
+/// Output forms of `scan`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// For people.
+    Table,
+    /// For machines.
+    Json,
+    /// SARIF 2.1.0, for code scanning services.
+    Sarif,
+    /// CycloneDX 1.6 with vulnerabilities.
+    Cyclonedx,
+    /// SPDX 2.3.
+    Spdx,
+}
+
+/// Output forms of `inventory`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum InventoryFormat {
+    /// For people.
+    Table,
+    /// For machines.
+    Json,
+    /// CycloneDX 1.6.
+    Cyclonedx,
+    /// SPDX 2.3.
+    Spdx,
+}
+
+impl From<Format> for ReportFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Table => Self::Table,
+            Format::Json => Self::Json,
+        }
+    }
+}
+
+impl From<Format> for InventoryFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Table => Self::Table,
+            Format::Json => Self::Json,
+        }
     }
 }
 

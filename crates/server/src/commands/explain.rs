@@ -14,7 +14,7 @@ pub async fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let report = inspect::inspect(&args.target).await?;
     let inventory = &report.inspected.inventory;
     let explanation = matching::explain(&index, inventory, &args.id);
-    match Format::or_default(args.target.format) {
+    match Format::or_default(args.format) {
         Format::Json => {
             let answers: Vec<_> = explanation
                 .answers

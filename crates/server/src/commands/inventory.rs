@@ -5,29 +5,39 @@ use std::process::ExitCode;
 use packages::purl::Purl;
 use packages::{Inventory, InventoryItem};
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 
+use super::report::{self, Subject};
 use super::table;
-use crate::cli::{Format, TargetArgs};
+use crate::cli::{Format, InventoryArgs, InventoryFormat};
 use crate::inspect;
 
 /// Lists an image's packages.
-pub async fn run(args: &TargetArgs) -> anyhow::Result<ExitCode> {
-    let report = inspect::inspect(args).await?;
+pub async fn run(args: &InventoryArgs) -> anyhow::Result<ExitCode> {
+    let report = inspect::inspect(&args.target).await?;
     let inventory = &report.inspected.inventory;
-    match Format::or_default(args.format) {
-        Format::Json => {
-            let document = json!({
-                "target": args.target,
+    let target = args.target.target.as_str();
+    let subject =
+        || Subject { target, image: &report, judged: None, at: OffsetDateTime::now_utc() };
+    let print = |document: &Value| -> anyhow::Result<()> {
+        println!("{}", serde_json::to_string_pretty(document)?);
+        Ok(())
+    };
+    match args.format.unwrap_or_else(|| Format::or_default(None).into()) {
+        InventoryFormat::Cyclonedx => print(&report::cyclonedx::document(&subject()))?,
+        InventoryFormat::Spdx => print(&report::spdx::document(&subject()))?,
+        InventoryFormat::Json => {
+            print(&json!({
+                "target": target,
                 "digest": report.digest.to_string(),
                 "platform": platform(&report.inspected.platform),
                 "os": os(inventory),
                 "packages": inventory.packages.iter().map(|item| package(inventory, item)).collect::<Vec<_>>(),
                 "problems": inventory.problems,
                 "cause": report.inspected.inapplicable,
-            });
-            println!("{}", serde_json::to_string_pretty(&document)?);
+            }))?;
         }
-        Format::Table => {
+        InventoryFormat::Table => {
             let rows: Vec<_> = inventory
                 .packages
                 .iter()

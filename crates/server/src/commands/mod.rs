@@ -4,6 +4,7 @@ pub mod advisories;
 pub mod explain;
 pub mod inventory;
 pub mod matching;
+pub mod report;
 pub mod scan;
 pub mod table;
 pub mod update;

@@ -6,9 +6,11 @@ use advisories::{FindingId, Index, Severity};
 use matching::{Assessment, PackageFinding, Status, assess};
 use packages::{Inventory, InventoryItem};
 use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
 
+use super::report::{self, Judged, Subject};
 use super::{inventory as shape, table};
-use crate::cli::{Format, ScanArgs, SeverityArg};
+use crate::cli::{Format, ReportFormat, ScanArgs, SeverityArg};
 use crate::inspect::{self, Report};
 
 /// Inspects an image and judges it.
@@ -20,12 +22,23 @@ pub async fn run(args: &ScanArgs) -> anyhow::Result<ExitCode> {
         (index, report, assessment)
     })
     .await?;
-    match Format::or_default(args.target.format) {
-        Format::Json => {
-            let document = document(&index, &args.target.target, &report, &assessment);
-            println!("{}", serde_json::to_string_pretty(&document)?);
-        }
-        Format::Table => print_table(&index, &report, &assessment),
+    let target = args.target.target.as_str();
+    let subject = || Subject {
+        target,
+        image: &report,
+        judged: Some(Judged { index: &index, assessment: &assessment }),
+        at: OffsetDateTime::now_utc(),
+    };
+    let document = match args.format.unwrap_or_else(|| Format::or_default(None).into()) {
+        ReportFormat::Table => None,
+        ReportFormat::Json => Some(document(&index, target, &report, &assessment)),
+        ReportFormat::Sarif => Some(report::sarif::document(&subject())),
+        ReportFormat::Cyclonedx => Some(report::cyclonedx::document(&subject())),
+        ReportFormat::Spdx => Some(report::spdx::document(&subject())),
+    };
+    match document {
+        Some(document) => println!("{}", serde_json::to_string_pretty(&document)?),
+        None => print_table(&index, &report, &assessment),
     }
     for problem in &report.inspected.inventory.problems {
         eprintln!("lazaret: warning: {}", table::printable(&problem.message));
