@@ -51,7 +51,7 @@ fn check() -> anyhow::Result<()> {
     run(
         "cargo",
         &["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"],
-        &[("RUSTDOCFLAGS", "-D warnings")],
+        &[("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links")],
     )?;
     deny()
 }
