@@ -65,7 +65,9 @@ pub struct ServeArgs {
 #[derive(Debug, Args)]
 pub struct TargetArgs {
     // Not a doc comment: rustdoc takes the brackets for links.
-    #[arg(help = "oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE or registry:HOST/REPO:TAG")]
+    #[arg(
+        help = "oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE or registry:HOST/REPO:TAG"
+    )]
     pub target: String,
     /// Which image of a multi-platform index, as os/arch[/variant].
     #[arg(long, value_name = "PLATFORM")]
