@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod inspect;
 mod listener;
+mod output;
 mod portal;
 mod router;
 mod serve;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use cli::{AdvisoriesCommand, Cli, Command, VersionsCommand};
+use output::{out, outln};
 
 /// Could not be done.
 const EXIT_FAILED: u8 = 3;
@@ -46,7 +48,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let log = cli.log.as_deref();
     match cli.command {
         Command::Serve(args) if args.print_config => {
-            print!("{}", config::DEFAULT_FILE);
+            out!("{}", config::DEFAULT_FILE)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Serve(args) => {
@@ -71,7 +73,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                         commands::versions::run(&ecosystem)
                     }
                     Command::Openapi => {
-                        println!("{}", api::portal::openapi::document_json()?);
+                        outln!("{}", api::portal::openapi::document_json()?)?;
                         Ok(ExitCode::SUCCESS)
                     }
                     Command::Serve(_) => unreachable!("handled above"),

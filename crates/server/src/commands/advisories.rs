@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use super::table;
 use crate::cli::{AdvisoriesCommand, DbArgs, Format};
 use crate::inspect::progress_bar;
+use crate::output::{out, outln};
 
 /// Runs one of them.
 pub fn run(command: &AdvisoriesCommand) -> anyhow::Result<ExitCode> {
@@ -52,9 +53,9 @@ pub fn import(paths: &[PathBuf], db: &DbArgs, format: Format) -> anyhow::Result<
     match format {
         Format::Json => {
             let reports: Vec<_> = reports.iter().map(report).collect();
-            println!("{}", serde_json::to_string_pretty(&json!({ "imported": reports }))?);
+            outln!("{}", serde_json::to_string_pretty(&json!({ "imported": reports }))?)?;
         }
-        Format::Table => print_reports(&reports),
+        Format::Table => print_reports(&reports)?,
     }
     // Nothing that could be read is a failure; a part that could not is said.
     let taken: u64 = reports.iter().map(|r| r.records).sum();
@@ -78,7 +79,7 @@ fn report(report: &ImportReport) -> Value {
     })
 }
 
-fn print_reports(reports: &[ImportReport]) {
+fn print_reports(reports: &[ImportReport]) -> std::io::Result<()> {
     let rows: Vec<_> = reports
         .iter()
         .map(|r| {
@@ -92,18 +93,19 @@ fn print_reports(reports: &[ImportReport]) {
             ]
         })
         .collect();
-    print!(
+    out!(
         "{}",
         table::render(&["SOURCE", "RECORDS", "STATEMENTS", "WITHDRAWN", "SKIPPED", "SIZE"], &rows)
-    );
+    )?;
     for r in reports {
         for (reason, n) in &r.skipped {
-            println!("{}: {n} skipped: {}", r.source, table::printable(reason));
+            outln!("{}: {n} skipped: {}", r.source, table::printable(reason))?;
         }
         for problem in &r.problems {
             eprintln!("lazaret: warning: {}: {}", r.source, table::printable(problem));
         }
     }
+    Ok(())
 }
 
 /// Shows each source with its age.
@@ -113,7 +115,7 @@ fn status(db: &DbArgs, format: Format) -> anyhow::Result<ExitCode> {
     match format {
         Format::Json => {
             let document = json!({ "snapshot": index.snapshot_id(), "sources": feeds });
-            println!("{}", serde_json::to_string_pretty(&document)?);
+            outln!("{}", serde_json::to_string_pretty(&document)?)?;
         }
         Format::Table => {
             let rows: Vec<_> = feeds
@@ -128,10 +130,10 @@ fn status(db: &DbArgs, format: Format) -> anyhow::Result<ExitCode> {
                     ]
                 })
                 .collect();
-            print!(
+            out!(
                 "{}",
                 table::render(&["SOURCE", "RECORDS", "DATA OF", "IMPORTED", "SPEAKS OF"], &rows)
-            );
+            )?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::table;
 use crate::cli::{ExplainArgs, Format};
 use crate::inspect;
+use crate::output::outln;
 
 /// Says why an id is or is not reported for an image.
 pub async fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
@@ -41,27 +42,27 @@ pub async fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
                 "summary": explanation.summary,
                 "problems": inventory.problems,
             });
-            println!("{}", serde_json::to_string_pretty(&document)?);
+            outln!("{}", serde_json::to_string_pretty(&document)?)?;
         }
         Format::Table => {
-            println!("{}", table::printable(&explanation.summary));
+            outln!("{}", table::printable(&explanation.summary))?;
             for record in &explanation.records {
-                println!("  {}", table::printable(record));
+                outln!("  {}", table::printable(record))?;
             }
             for answer in &explanation.answers {
                 let outcome = serde_json::to_value(answer.outcome)?;
-                println!(
+                outln!(
                     "{} {}: {}",
                     table::printable(&answer.package),
                     table::printable(&answer.version),
                     outcome.as_str().unwrap_or_default().replace('_', " ")
-                );
+                )?;
                 for reason in &answer.reasons {
-                    println!("  {}", table::printable(reason));
+                    outln!("  {}", table::printable(reason))?;
                 }
             }
             for problem in &inventory.problems {
-                println!("note: {}", table::printable(&problem.message));
+                outln!("note: {}", table::printable(&problem.message))?;
             }
         }
     }

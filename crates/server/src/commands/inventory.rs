@@ -11,6 +11,7 @@ use super::report::{self, Subject};
 use super::table;
 use crate::cli::{Format, InventoryArgs, InventoryFormat};
 use crate::inspect;
+use crate::output::{out, outln};
 
 /// Lists an image's packages.
 pub async fn run(args: &InventoryArgs) -> anyhow::Result<ExitCode> {
@@ -20,7 +21,7 @@ pub async fn run(args: &InventoryArgs) -> anyhow::Result<ExitCode> {
     let subject =
         || Subject { target, image: &report, judged: None, at: OffsetDateTime::now_utc() };
     let print = |document: &Value| -> anyhow::Result<()> {
-        println!("{}", serde_json::to_string_pretty(document)?);
+        outln!("{}", serde_json::to_string_pretty(document)?)?;
         Ok(())
     };
     match args.format.unwrap_or_else(|| Format::or_default(None).into()) {
@@ -53,11 +54,11 @@ pub async fn run(args: &InventoryArgs) -> anyhow::Result<ExitCode> {
                     ]
                 })
                 .collect();
-            print!(
+            out!(
                 "{}",
                 table::render(&["TYPE", "NAME", "VERSION", "ARCH", "LAYER", "PATH"], &rows)
-            );
-            println!("{} packages", rows.len());
+            )?;
+            outln!("{} packages", rows.len())?;
         }
     }
     for problem in &inventory.problems {

@@ -12,6 +12,7 @@ use super::report::{self, Judged, Subject};
 use super::{inventory as shape, table};
 use crate::cli::{Format, ReportFormat, ScanArgs, SeverityArg};
 use crate::inspect::{self, Report};
+use crate::output::{out, outln};
 
 /// Inspects an image and judges it.
 pub async fn run(args: &ScanArgs) -> anyhow::Result<ExitCode> {
@@ -37,8 +38,8 @@ pub async fn run(args: &ScanArgs) -> anyhow::Result<ExitCode> {
         ReportFormat::Spdx => Some(report::spdx::document(&subject())),
     };
     match document {
-        Some(document) => println!("{}", serde_json::to_string_pretty(&document)?),
-        None => print_table(&index, &report, &assessment),
+        Some(document) => outln!("{}", serde_json::to_string_pretty(&document)?)?,
+        None => print_table(&index, &report, &assessment)?,
     }
     for problem in &report.inspected.inventory.problems {
         eprintln!("lazaret: warning: {}", table::printable(&problem.message));
@@ -179,7 +180,7 @@ fn name(item: &InventoryItem) -> String {
     format!("{} {}", item.package.name, item.package.version)
 }
 
-fn print_table(index: &Index, report: &Report, assessment: &Assessment) {
+fn print_table(index: &Index, report: &Report, assessment: &Assessment) -> std::io::Result<()> {
     let inventory = &report.inspected.inventory;
     let mut rows = Vec::new();
     for found in assessment.findings.iter().filter(|f| f.suppressed.is_none()) {
@@ -198,23 +199,24 @@ fn print_table(index: &Index, report: &Report, assessment: &Assessment) {
         }
     }
     if !rows.is_empty() {
-        print!(
+        out!(
             "{}",
             table::render(
                 &["SEVERITY", "ID", "PACKAGE", "INSTALLED", "FIXED IN", "LAYER", "CHECK"],
                 &rows
             )
-        );
-        println!();
+        )?;
+        outln!("")?;
     }
-    println!("{}", report.digest);
-    println!(
+    outln!("{}", report.digest)?;
+    outln!(
         "{} packages, {} findings: {}",
         inventory.packages.len(),
         assessment.tally.findings,
         assessment.status.as_str().replace('_', " ")
-    );
+    )?;
     if let Some(cause) = &assessment.cause {
-        println!("not assessed in full: {}", table::printable(cause));
+        outln!("not assessed in full: {}", table::printable(cause))?;
     }
+    Ok(())
 }

@@ -92,3 +92,17 @@ fn exit_codes_tell_usage_from_failure() {
     let message = String::from_utf8_lossy(&failed.stderr).into_owned();
     assert!(message.contains("no/such/layout"), "it names what it tried: {message}");
 }
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure_to_speak_of() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_lazaret"))
+        .arg("openapi")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    // The document is larger than a pipe holds, so that writing it fails.
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
