@@ -4,7 +4,8 @@
 Equal work: only package listing, only the package types that lazaret reads (dpkg, apk, Python,
 npm), no vulnerability matching, no network. syft is also timed with its defaults, which do more.
 grype is left out, since it lists packages with syft's code; trivy is taken where it is installed
-(it lists packages for a CycloneDX document, for which it needs no database).
+(it lists packages for a CycloneDX document, for which it needs no database; scripts/tools.sh trivy
+builds it).
 
 BENCH_ROUNDS (5), LAZARET_BIN, SYFT, TRIVY.
 """

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Installs what building and testing need: tools.sh system|portal|sample|cargo-deny|clients|azure-sdk
+# Installs what building and testing need: tools.sh system|portal|sample|cargo-deny|clients|trivy|azure-sdk
 # What cannot be installed here is said loudly and left out; nothing is written into the clone.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 
 CARGO_DENY_VERSION=0.20.2
-GO_BUILD_SECONDS_MAX=300
+GO_BUILD_SECONDS_MAX=1800
 
 # apt PROGRAM=PACKAGE...: installs the packages whose program is missing.
 apt() {
@@ -80,6 +80,7 @@ for what in "$@"; do
       # The SDK of 2021 imports six without saying so.
       azure_sdk azure-sdk-2021 azure-mgmt-security==1.0.0 six
       ;;
-    *) echo "usage: tools.sh system|portal|sample|cargo-deny|clients|azure-sdk ..." >&2; exit 2 ;;
+    trivy) go_build trivy github.com/aquasecurity/trivy v0.58.2 github.com/aquasecurity/trivy/cmd/trivy ;;
+    *) echo "usage: tools.sh system|portal|sample|cargo-deny|clients|trivy|azure-sdk ..." >&2; exit 2 ;;
   esac
 done
