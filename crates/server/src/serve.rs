@@ -19,6 +19,7 @@ use registry::Registry;
 use scanner::{Scanner, ScannerParts};
 use store::{Account, AccountStore};
 use time::OffsetDateTime;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::ADVISORIES_DIR;
@@ -39,6 +40,11 @@ const ADMIN_PASSWORD: &str = "LAZARET_ADMIN_PASSWORD";
 
 /// How often the advisory index is looked at for a new generation.
 const ADVISORIES_POLL: Duration = Duration::from_millis(200);
+
+/// The longest that the start waits for the advisory index to be in force: a
+/// push before that would be judged by none. Matching a large registry again
+/// goes on in the background.
+const FIRST_ADVISORIES_WAIT: Duration = Duration::from_secs(5);
 
 /// How often uploads that nobody goes on with are cleared away.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
@@ -122,13 +128,14 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let router = router::build(parts)?;
 
     let tasks = Tasks { stop: stop.clone() };
-    tasks.run(follow_advisories(
-        AdvisoryDb::open(config.data.join(ADVISORIES_DIR)),
-        scanner.clone(),
-    ));
+    let db = AdvisoryDb::open(config.data.join(ADVISORIES_DIR));
+    let (in_force, first) = oneshot::channel();
+    tasks.run(follow_advisories(db, scanner.clone(), in_force));
     tasks.run(async move { scanner.catch_up_forever().await });
     tasks.run(sweep(registry));
 
+    // An error either way is logged where it happened; serving goes on without.
+    let _ = tokio::time::timeout(FIRST_ADVISORIES_WAIT, first).await;
     announce(&url, tls.and_then(|t| t.ca_file).as_deref(), first_password.as_deref());
     tokio::spawn(stop_on_signal(stop.clone()));
     listener.serve(router, stop).await;
@@ -221,7 +228,8 @@ fn announce(url: &str, ca_file: Option<&Path>, first_password: Option<&str>) {
 }
 
 /// Puts each new generation of the advisory index in force.
-async fn follow_advisories(db: AdvisoryDb, scanner: Scanner) {
+async fn follow_advisories(db: AdvisoryDb, scanner: Scanner, first: oneshot::Sender<()>) {
+    let mut first = Some(first);
     let mut loaded: Option<Option<u64>> = None;
     let mut failing = false;
     loop {
@@ -236,6 +244,9 @@ async fn follow_advisories(db: AdvisoryDb, scanner: Scanner) {
                     );
                     loaded = Some(generation);
                     failing = false;
+                    if let Some(first) = first.take() {
+                        let _ = first.send(());
+                    }
                 }
                 Err(error) => {
                     tracing::error!(%error, "new advisories cannot be put in force; trying again");

@@ -1,4 +1,5 @@
 import { Search16Regular } from '@fluentui/react-icons';
+import { useRouter } from '@tanstack/react-router';
 import { useEffect, useRef, useState } from 'react';
 
 const QUIET_MS = 250;
@@ -13,6 +14,16 @@ interface FilterBoxProps {
 export function FilterBox({ label, value, onChange }: FilterBoxProps) {
   const [text, setText] = useState(value ?? '');
   const sent = useRef(value ?? '');
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  const router = useRouter();
+  // Whoever leaves the page while the timer runs must not be called back by it.
+  useEffect(
+    () =>
+      router.subscribe('onBeforeNavigate', ({ pathChanged }) => {
+        if (pathChanged) clearTimeout(timer.current);
+      }),
+    [router],
+  );
   // Back and forward change the value from outside.
   useEffect(() => {
     if ((value ?? '') !== sent.current) {
@@ -23,11 +34,11 @@ export function FilterBox({ label, value, onChange }: FilterBoxProps) {
   useEffect(() => {
     const next = text.trim();
     if (next === sent.current) return;
-    const timer = setTimeout(() => {
+    timer.current = setTimeout(() => {
       sent.current = next;
       onChange(next || undefined);
     }, QUIET_MS);
-    return () => clearTimeout(timer);
+    return () => clearTimeout(timer.current);
   }, [text, onChange]);
   return (
     <span className="filter-box">
