@@ -70,7 +70,7 @@ fn check_text(path: &str, text: &str) -> Vec<Complaint> {
     complaints
 }
 
-/// Whether `path` begins here, rather than ending a longer path such as `a/work/`.
+/// Whether `path` begins here, rather than ending a longer path such as `a/b/`.
 fn names_absolute(line: &str, path: &str) -> bool {
     line.match_indices(path).any(|(at, _)| {
         let before = line[..at].chars().next_back();

@@ -42,6 +42,11 @@ const LAYER_PREFIXES: [&str; 4] = [
 ];
 
 impl LayerEncoding {
+    /// What a media type, where one is known, says of the bytes.
+    pub fn hinted(media_type: Option<&str>) -> Self {
+        media_type.and_then(|m| Self::from_media_type(m).ok()).unwrap_or(Self::Unknown)
+    }
+
     /// Reads a descriptor's media type; parameters and case do not matter.
     /// Foreign (non-distributable) layers are layers like others where their
     /// blob is at hand; whether it is, the caller knows

@@ -85,9 +85,7 @@ impl LayerWorkers for InProcessWorkers {
         blob: File,
         media_type: Option<&str>,
     ) -> Result<Box<dyn RunningAnalysis>, WorkerError> {
-        let encoding = media_type
-            .and_then(|media_type| LayerEncoding::from_media_type(media_type).ok())
-            .unwrap_or(LayerEncoding::Unknown);
+        let encoding = LayerEncoding::hinted(media_type);
         Ok(Box::new(InProcessAnalysis { blob, encoding, limits: self.limits.clone() }))
     }
 }

@@ -116,9 +116,7 @@ impl LayerWorkers for SandboxPool {
         blob: File,
         media_type: Option<&str>,
     ) -> Result<Box<dyn RunningAnalysis>, WorkerError> {
-        let encoding = media_type
-            .and_then(|media_type| LayerEncoding::from_media_type(media_type).ok())
-            .unwrap_or(LayerEncoding::Unknown);
+        let encoding = LayerEncoding::hinted(media_type);
         let closed = |_| WorkerError::Spawn("the pool is closed".to_owned());
         let turn = self.turns.clone().acquire_owned().await.map_err(closed)?;
         let (child, socket) = self.spawn(blob, encoding).map_err(|error| {
