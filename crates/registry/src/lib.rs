@@ -22,7 +22,7 @@ pub mod uploads;
 
 use std::sync::Arc;
 
-use store::{BlobStore, RegistryStore};
+use store::{BlobStore, Metadata};
 use time::OffsetDateTime;
 
 pub use blobs::{MountSource, PullError};
@@ -45,7 +45,7 @@ pub fn wall_clock() -> Clock {
 #[derive(Clone)]
 pub struct Registry {
     blobs: Arc<dyn BlobStore>,
-    metadata: Arc<dyn RegistryStore>,
+    metadata: Arc<dyn Metadata>,
     observer: Arc<dyn RegistryObserver>,
     clock: Clock,
     sessions: Arc<sessions::Sessions>,
@@ -55,7 +55,7 @@ impl Registry {
     /// Call [`Registry::recover`] once before serving.
     pub fn new(
         blobs: Arc<dyn BlobStore>,
-        metadata: Arc<dyn RegistryStore>,
+        metadata: Arc<dyn Metadata>,
         observer: Arc<dyn RegistryObserver>,
         clock: Clock,
     ) -> Self {

@@ -39,11 +39,13 @@ pub enum Command {
     /// Compare versions by the rules of an ecosystem.
     #[command(subcommand)]
     Versions(VersionsCommand),
+    /// Maintain an installation, while it runs or not.
+    Admin(AdminArgs),
     /// Print the OpenAPI document of the native API.
     Openapi,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct ServeArgs {
     /// Where everything is kept; made at the first start.
     #[arg(long, env = "LAZARET_DATA", value_name = "DIR")]
@@ -60,6 +62,27 @@ pub struct ServeArgs {
     /// Print a configuration file with every default, and end.
     #[arg(long)]
     pub print_config: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct AdminArgs {
+    /// The data directory of the installation.
+    #[arg(long, global = true, env = "LAZARET_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// The configuration file that its server runs with.
+    #[arg(long, global = true, env = "LAZARET_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Output form [default: table on a terminal, else json].
+    #[arg(long, global = true, value_enum)]
+    pub format: Option<Format>,
+    #[command(subcommand)]
+    pub command: AdminCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AdminCommand {
+    /// List the accounts.
+    Accounts,
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,7 @@ mod output;
 mod portal;
 mod router;
 mod serve;
+mod storage;
 mod target;
 mod telemetry;
 mod tls;
@@ -72,6 +73,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                     Command::Versions(VersionsCommand::Compare { ecosystem }) => {
                         commands::versions::run(&ecosystem)
                     }
+                    Command::Admin(args) => commands::admin::run(args).await,
                     Command::Openapi => {
                         outln!("{}", api::portal::openapi::document_json()?)?;
                         Ok(ExitCode::SUCCESS)

@@ -13,11 +13,11 @@ use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use backends::sqlite::SqliteStore;
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue, StatusCode};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use scanner::Scanner;
+use store::Database;
 use tower_http::catch_panic::CatchPanicLayer;
 use uuid::Uuid;
 
@@ -35,7 +35,7 @@ pub struct Parts {
     pub distribution: DistributionState,
     pub portal: PortalState,
     pub azure: AzureState,
-    pub storage: Arc<SqliteStore>,
+    pub storage: Arc<dyn Database>,
     pub scanner: Scanner,
 }
 
@@ -43,7 +43,7 @@ pub struct Parts {
 struct Operations {
     metrics: PrometheusHandle,
     scanner: Scanner,
-    storage: Arc<SqliteStore>,
+    storage: Arc<dyn Database>,
     auth: Arc<Authenticator>,
 }
 
@@ -105,7 +105,6 @@ async fn observe(mut request: Request, next: Next) -> Response {
 
 /// Ready once the database answers.
 async fn ready(State(operations): State<Operations>) -> Response {
-    use store::scan::ScanStore;
     match operations.storage.scan_fact("ready").await {
         Ok(_) => "ready\n".into_response(),
         Err(error) => {

@@ -12,9 +12,7 @@ use api::azure::AzureState;
 use api::distribution::{Authenticator, DistributionState};
 use api::portal::PortalState;
 use backends::advisory_db::AdvisoryDb;
-use backends::files::FileBlobs;
 use backends::sandbox::{SandboxLimits, SandboxPool};
-use backends::sqlite::SqliteStore;
 use registry::Registry;
 use scanner::{Scanner, ScannerParts};
 use store::{Account, AccountStore};
@@ -26,6 +24,7 @@ use crate::commands::ADVISORIES_DIR;
 use crate::config::Config;
 use crate::listener::Listener;
 use crate::router::{self, Parts};
+use crate::storage::Storage;
 use crate::tls::{self, Certificates};
 use crate::wiring;
 
@@ -53,14 +52,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     let now = OffsetDateTime::now_utc();
     let _lock = claim(&config.data)?;
-    let sqlite = SqliteStore::open(&config.data.join("lazaret.db"))
-        .await
-        .context("cannot open the database")?;
-    let storage = Arc::new(sqlite.clone());
-    let blobs = Arc::new(
-        FileBlobs::open(&config.data.join("content")).context("cannot open the blob store")?,
-    );
-    let first_password = ensure_admin(&sqlite, now).await?;
+    let Storage { database: storage, blobs } = Storage::open(&config).await?;
+    let first_password = ensure_admin(&*storage, now).await?;
 
     let tls = if config.http { None } else { Some(load_tls(&config, now)?) };
     let listener =
@@ -124,7 +117,8 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         registry_name,
         plain_http: config.http,
     };
-    let parts = Parts { distribution, portal, azure, storage, scanner: scanner.clone() };
+    let parts =
+        Parts { distribution, portal, azure, storage: storage.clone(), scanner: scanner.clone() };
     let router = router::build(parts)?;
 
     let tasks = Tasks { stop: stop.clone() };
@@ -139,7 +133,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     announce(&url, tls.and_then(|t| t.ca_file).as_deref(), first_password.as_deref());
     tokio::spawn(stop_on_signal(stop.clone()));
     listener.serve(router, stop).await;
-    sqlite.close().await;
+    storage.close().await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -166,7 +160,7 @@ fn claim(data: &Path) -> anyhow::Result<File> {
 /// Makes the admin account on the first start; gives its password if it was
 /// made up here.
 async fn ensure_admin(
-    accounts: &SqliteStore,
+    accounts: &dyn AccountStore,
     now: OffsetDateTime,
 ) -> anyhow::Result<Option<String>> {
     if !accounts.accounts().await.context("cannot read the accounts")?.is_empty() {

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod blobs;
 pub mod catalog;
+pub mod database;
 pub mod error;
 pub mod registry;
 pub mod scan;
@@ -11,6 +12,7 @@ pub mod suite;
 pub use accounts::{Account, AccountStore};
 pub use blobs::{BlobFile, BlobStore, UploadId, UploadWriter};
 pub use catalog::CatalogStore;
+pub use database::{Database, Metadata};
 pub use error::StoreError;
 pub use registry::{
     ManifestReference, ManifestSummary, NewManifest, PutManifest, ReferenceKind, RegistryStore,

@@ -3,20 +3,19 @@
 //! Write-ahead logging lets readers go on while somebody writes; a commit is on
 //! disk when it returns (`synchronous = FULL`).
 
-pub mod accounts;
-mod catalog;
-pub mod registry;
-pub mod scan;
+mod dialect;
+#[path = "../sql/mod.rs"]
+mod sql;
 
 use std::borrow::Cow;
 use std::path::Path;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{SqlSafeStr, Sqlite, SqlitePool, Transaction};
 use store::StoreError;
-use time::OffsetDateTime;
 
 /// How long a writer waits for another process, such as an `admin` command.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -24,6 +23,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const READERS_MAX: u32 = 8;
 /// Memory for pages, per connection, in KiB.
 const CACHE_KIB: u32 = 8192;
+
+/// What the files of `sql` are compiled for here.
+type Db = Sqlite;
+type Store = SqliteStore;
 
 /// In order. A released migration is never changed, only followed by another.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
@@ -66,7 +69,7 @@ impl SqliteStore {
 
     /// Begins the only write transaction there is; others wait for it. Keep it
     /// short, and never wait for a user's bytes while holding it.
-    pub(crate) async fn write(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+    async fn write(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
         // Immediate: a transaction that reads first and writes later could
         // otherwise lose the race to another process in its middle.
         self.writer
@@ -76,13 +79,15 @@ impl SqliteStore {
     }
 
     /// Connections that see the last committed state.
-    pub(crate) fn read(&self) -> &SqlitePool {
+    fn read(&self) -> &SqlitePool {
         &self.readers
     }
+}
 
-    /// Waits for running statements and closes the file, which folds the
-    /// write-ahead log into it.
-    pub async fn close(&self) {
+#[async_trait]
+impl store::Database for SqliteStore {
+    /// Folds the write-ahead log into the file, too.
+    async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
     }
@@ -101,22 +106,14 @@ fn migrator() -> Migrator {
     Migrator::with_migrations(MIGRATIONS.iter().map(migration).collect())
 }
 
-pub(crate) async fn commit(transaction: Transaction<'static, Sqlite>) -> Result<(), StoreError> {
+async fn commit(transaction: Transaction<'static, Sqlite>) -> Result<(), StoreError> {
     transaction.commit().await.map_err(StoreError::database("commit"))
-}
-
-pub(crate) fn millis(time: OffsetDateTime) -> i64 {
-    // Years up to 9999 fit many times over.
-    (time.unix_timestamp_nanos() / 1_000_000) as i64
-}
-
-pub(crate) fn from_millis(millis: i64) -> Result<OffsetDateTime, StoreError> {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)
-        .map_err(|_| StoreError::corrupt("time", millis))
 }
 
 #[cfg(test)]
 mod tests {
+    use store::Database;
+
     use super::*;
 
     #[tokio::test]

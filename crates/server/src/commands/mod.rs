@@ -1,5 +1,6 @@
 //! The subcommands that need no server.
 
+pub mod admin;
 pub mod advisories;
 pub mod explain;
 pub mod inventory;

@@ -1,82 +1,57 @@
-//! What repositories hold, in SQLite.
+//! `store::RegistryStore`.
 
 use async_trait::async_trait;
 use oci::{Algorithm, Digest, Reference, RepositoryName, Tag};
-use serde_json::json;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
+
 use store::{
     ManifestSummary, NewManifest, PutManifest, RegistryStore, StoreError, StoredManifest,
     StoredUpload, UploadId,
 };
 use time::OffsetDateTime;
 
-use super::{SqliteStore, commit, from_millis, millis};
+use super::row::{json, millis, number, parsed, parsed_option, signed, time, value};
+use super::{DbConnection, DbRow, Store, commit, dialect};
 
-/// A stored text that was parsed before it was stored.
-fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
-    row: &SqliteRow,
-    column: &str,
-) -> Result<T, StoreError> {
-    let text: String = value(row, column)?;
-    text.parse().map_err(|error| StoreError::corrupt("row", error))
-}
-
-fn value<'r, T>(row: &'r SqliteRow, column: &str) -> Result<T, StoreError>
-where
-    T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
-{
-    row.try_get(column).map_err(StoreError::database("read a row"))
-}
-
-fn size(row: &SqliteRow, column: &str) -> Result<u64, StoreError> {
-    let size: i64 = value(row, column)?;
-    u64::try_from(size).map_err(|error| StoreError::corrupt("size", error))
-}
-
-/// SQLite's integers are signed; what does not fit is a manifest's false claim.
-fn signed(size: u64) -> i64 {
-    i64::try_from(size).unwrap_or(i64::MAX)
-}
-
-fn upload(row: &SqliteRow) -> Result<StoredUpload, StoreError> {
+fn upload(row: &DbRow) -> Result<StoredUpload, StoreError> {
     let (id, algorithm): (String, String) = (value(row, "id")?, value(row, "algorithm")?);
     Ok(StoredUpload {
         id: UploadId::parse(&id).ok_or_else(|| StoreError::corrupt("upload", &id))?,
         repository: parsed(row, "repository")?,
         algorithm: Algorithm::parse(&algorithm)
             .ok_or_else(|| StoreError::corrupt("upload", &algorithm))?,
-        started_at: from_millis(value(row, "started_at")?)?,
+        started_at: time(row, "started_at")?,
         started_by: value(row, "started_by")?,
     })
 }
 
 /// Columns that [`summary`] reads.
-const SUMMARY: &str = "m.digest, m.media_type, m.size, m.artifact_type, m.subject, m.annotations, m.pushed_at, \
-     m.pushed_by, (SELECT json_group_array(t.name) FROM tags t WHERE t.manifest_id = m.id) AS tags";
+fn summary_columns() -> String {
+    let tags = dialect::json_array("t.name");
+    format!(
+        "m.digest, m.media_type, m.size, m.artifact_type, m.subject, m.annotations, m.pushed_at, m.pushed_by, \
+         (SELECT {tags} FROM tags t WHERE t.manifest_id = m.id) AS tags"
+    )
+}
 
-fn summary(row: &SqliteRow) -> Result<ManifestSummary, StoreError> {
-    let corrupt = |error: serde_json::Error| StoreError::corrupt("manifest", error);
-    let subject: Option<String> = value(row, "subject")?;
-    let subject = subject.map(|s| Digest::parse(&s)).transpose();
-    let mut tags: Vec<Tag> = serde_json::from_str(value(row, "tags")?).map_err(corrupt)?;
+fn summary(row: &DbRow) -> Result<ManifestSummary, StoreError> {
+    let mut tags: Vec<Tag> = json(row, "tags")?;
     tags.sort_unstable();
     Ok(ManifestSummary {
         digest: parsed(row, "digest")?,
         media_type: value(row, "media_type")?,
-        size: size(row, "size")?,
+        size: number(row, "size")?,
         artifact_type: value(row, "artifact_type")?,
-        annotations: serde_json::from_str(value(row, "annotations")?).map_err(corrupt)?,
-        subject: subject.map_err(|error| StoreError::corrupt("manifest", error))?,
+        annotations: json(row, "annotations")?,
+        subject: parsed_option(row, "subject")?,
         tags,
-        pushed_at: from_millis(value(row, "pushed_at")?)?,
+        pushed_at: time(row, "pushed_at")?,
         pushed_by: value(row, "pushed_by")?,
     })
 }
 
 /// The repository's row, made if there is none.
 async fn ensure_repository(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     name: &RepositoryName,
     now: OffsetDateTime,
 ) -> Result<i64, StoreError> {
@@ -99,22 +74,24 @@ async fn ensure_repository(
 /// Those blobs that the manifest needs and the repository does not hold, in
 /// the manifest's order.
 async fn missing_blobs(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     repository_id: i64,
     manifest: &NewManifest,
 ) -> Result<Vec<Digest>, StoreError> {
     let required: Vec<_> =
-        manifest.references.iter().filter(|r| r.required).map(|r| r.target.digest).collect();
-    let missing: Vec<String> = sqlx::query_scalar(
-        "SELECT value FROM json_each($2) WHERE NOT EXISTS \
-         (SELECT 1 FROM repository_blobs b WHERE b.repository_id = $1 AND b.digest = value) \
-         GROUP BY value ORDER BY min(key)",
-    )
-    .bind(repository_id)
-    .bind(json!(required).to_string())
-    .fetch_all(connection)
-    .await
-    .map_err(StoreError::database("check the blobs of a manifest"))?;
+        manifest.references.iter().filter(|r| r.required).map(|r| [r.target.digest]).collect();
+    let rows = dialect::rows("$2", &[("digest", "TEXT")]);
+    let query = format!(
+        "SELECT j.digest FROM {rows} j WHERE NOT EXISTS \
+         (SELECT 1 FROM repository_blobs b WHERE b.repository_id = $1 AND b.digest = j.digest) \
+         GROUP BY j.digest ORDER BY MIN(j.position)"
+    );
+    let missing: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(query))
+        .bind(repository_id)
+        .bind(serde_json::json!(required).to_string())
+        .fetch_all(connection)
+        .await
+        .map_err(StoreError::database("check the blobs of a manifest"))?;
     missing
         .iter()
         .map(|d| Digest::parse(d).map_err(|error| StoreError::corrupt("blob", error)))
@@ -122,12 +99,12 @@ async fn missing_blobs(
 }
 
 async fn insert_references(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     manifest_id: i64,
     manifest: &NewManifest,
 ) -> Result<(), StoreError> {
     let references = manifest.references.iter().map(|r| {
-        json!([
+        serde_json::json!([
             r.kind.as_str(),
             r.position,
             r.target.digest,
@@ -136,10 +113,20 @@ async fn insert_references(
         ])
     });
     // One statement however many there are.
-    sqlx::query(
+    let rows = dialect::rows(
+        "$2",
+        &[
+            ("kind", "TEXT"),
+            ("place", "BIGINT"),
+            ("digest", "TEXT"),
+            ("media_type", "TEXT"),
+            ("size", "BIGINT"),
+        ],
+    );
+    sqlx::query(sqlx::AssertSqlSafe(format!(
         "INSERT INTO manifest_references (manifest_id, kind, position, digest, media_type, size) \
-         SELECT $1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each($2)",
-    )
+         SELECT $1, j.kind, j.place, j.digest, j.media_type, j.size FROM {rows} j"
+    )))
     .bind(manifest_id)
     .bind(serde_json::Value::from_iter(references).to_string())
     .execute(connection)
@@ -149,7 +136,7 @@ async fn insert_references(
 }
 
 #[async_trait]
-impl RegistryStore for SqliteStore {
+impl RegistryStore for Store {
     async fn create_upload(&self, upload: &StoredUpload) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
         sqlx::query(
@@ -246,7 +233,7 @@ impl RegistryStore for SqliteStore {
         .fetch_optional(self.read())
         .await
         .map_err(StoreError::database("look up a blob"))?;
-        row.map(|row| size(&row, "size")).transpose()
+        row.map(|row| number(&row, "size")).transpose()
     }
 
     async fn repositories_with_blob(
@@ -259,7 +246,7 @@ impl RegistryStore for SqliteStore {
              WHERE rb.digest = $1 ORDER BY r.name LIMIT $2",
         )
         .bind(digest.to_string())
-        .bind(limit)
+        .bind(i64::from(limit))
         .fetch_all(self.read())
         .await
         .map_err(StoreError::database("find a blob"))?;
@@ -347,7 +334,7 @@ impl RegistryStore for SqliteStore {
                 .bind(signed(manifest.bytes.len() as u64))
                 .bind(&manifest.artifact_type)
                 .bind(manifest.subject.map(|s| s.to_string()))
-                .bind(json!(manifest.annotations).to_string())
+                .bind(serde_json::json!(manifest.annotations).to_string())
                 .bind(millis(manifest.pushed_at))
                 .bind(&manifest.pushed_by)
                 .bind(&manifest.bytes[..])
@@ -412,8 +399,9 @@ impl RegistryStore for SqliteStore {
         digest: &Digest,
     ) -> Result<Option<ManifestSummary>, StoreError> {
         let sql = format!(
-            "SELECT {SUMMARY} FROM repositories r JOIN manifests m ON m.repository_id = r.id \
-             WHERE r.name = $1 AND m.digest = $2"
+            "SELECT {} FROM repositories r JOIN manifests m ON m.repository_id = r.id \
+             WHERE r.name = $1 AND m.digest = $2",
+            summary_columns()
         );
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(repository.as_str())
@@ -431,13 +419,14 @@ impl RegistryStore for SqliteStore {
         limit: u32,
     ) -> Result<Vec<ManifestSummary>, StoreError> {
         let sql = format!(
-            "SELECT {SUMMARY} FROM repositories r JOIN manifests m ON m.repository_id = r.id \
-             WHERE r.name = $1 AND m.digest > $2 ORDER BY m.digest LIMIT $3"
+            "SELECT {} FROM repositories r JOIN manifests m ON m.repository_id = r.id \
+             WHERE r.name = $1 AND m.digest > $2 ORDER BY m.digest LIMIT $3",
+            summary_columns()
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(repository.as_str())
             .bind(after.map(Digest::to_string).unwrap_or_default())
-            .bind(limit)
+            .bind(i64::from(limit))
             .fetch_all(self.read())
             .await
             .map_err(StoreError::database("list manifests"))?;
@@ -513,7 +502,7 @@ impl RegistryStore for SqliteStore {
         let rows =
             sqlx::query("SELECT name FROM repositories WHERE name > $1 ORDER BY name LIMIT $2")
                 .bind(after.unwrap_or_default())
-                .bind(limit)
+                .bind(i64::from(limit))
                 .fetch_all(self.read())
                 .await
                 .map_err(StoreError::database("list repositories"))?;
@@ -533,7 +522,7 @@ impl RegistryStore for SqliteStore {
         )
         .bind(repository.as_str())
         .bind(after.unwrap_or_default())
-        .bind(limit)
+        .bind(i64::from(limit))
         .fetch_all(self.read())
         .await
         .map_err(StoreError::database("list tags"))?;
@@ -549,16 +538,17 @@ impl RegistryStore for SqliteStore {
         limit: u32,
     ) -> Result<Vec<ManifestSummary>, StoreError> {
         let sql = format!(
-            "SELECT {SUMMARY} FROM repositories r JOIN manifests m ON m.repository_id = r.id \
+            "SELECT {} FROM repositories r JOIN manifests m ON m.repository_id = r.id \
              WHERE r.name = $1 AND m.subject = $2 AND m.digest > $3 AND ($4 IS NULL OR m.artifact_type = $4) \
-             ORDER BY m.digest LIMIT $5"
+             ORDER BY m.digest LIMIT $5",
+            summary_columns()
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(repository.as_str())
             .bind(subject.to_string())
             .bind(after.map(Digest::to_string).unwrap_or_default())
             .bind(artifact_type)
-            .bind(limit)
+            .bind(i64::from(limit))
             .fetch_all(self.read())
             .await
             .map_err(StoreError::database("list referrers"))?;

@@ -1,4 +1,4 @@
-//! `store::ScanStore` on SQLite.
+//! `store::ScanStore`.
 
 mod rows;
 mod write;
@@ -15,11 +15,12 @@ use store::scan::{
     StoredFinding, StoredImage, StoredImagePackage, StoredPackage,
 };
 
-use super::{SqliteStore, commit};
+use super::row::signed;
+use super::{Store, commit};
 use rows::{
     FINDING_COLUMNS, IMAGE_COLUMNS, PACKAGE_COLUMNS, digest_of, fetch_image, finding_row,
-    from_json, item_of, namespace_of, signed, stored_finding, stored_image, stored_package,
-    to_json, unsigned,
+    from_json, item_of, namespace_of, stored_finding, stored_image, stored_package, to_json,
+    unsigned,
 };
 use write::{
     BATCH_ROWS, failed, insert_layers, known_packages, package_keys, refresh_image, write_image,
@@ -27,7 +28,7 @@ use write::{
 };
 
 #[async_trait]
-impl ScanStore for SqliteStore {
+impl ScanStore for Store {
     async fn layer_analysis(
         &self,
         layer: &Digest,
@@ -35,7 +36,7 @@ impl ScanStore for SqliteStore {
     ) -> Result<Option<Vec<u8>>, StoreError> {
         let row = sqlx::query(
             "SELECT a.analysis FROM layers l JOIN layer_analyses a ON a.layer_id = l.id \
-             WHERE l.digest = ?1 AND a.analyser_version = ?2",
+             WHERE l.digest = $1 AND a.analyser_version = $2",
         )
         .bind(layer.to_string())
         .bind(analyser_version)
@@ -57,7 +58,7 @@ impl ScanStore for SqliteStore {
         insert_layers(&mut tx, std::slice::from_ref(layer)).await.map_err(failed(what))?;
         sqlx::query(
             "INSERT INTO layer_analyses (layer_id, analyser_version, analysis, analysed_at) \
-             SELECT id, ?2, ?3, ?4 FROM layers WHERE digest = ?1 ON CONFLICT DO NOTHING",
+             SELECT id, $2, $3, $4 FROM layers WHERE digest = $1 ON CONFLICT DO NOTHING",
         )
         .bind(layer.to_string())
         .bind(analyser_version)
@@ -86,7 +87,7 @@ impl ScanStore for SqliteStore {
             sqlx::query(
                 "INSERT INTO packages (namespace, type, name, version, arch, source_name, source_version, match_name) \
                  SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7 \
-                 FROM json_each(?1) WHERE true ON CONFLICT DO NOTHING",
+                 FROM json_each($1) WHERE true ON CONFLICT DO NOTHING",
             )
             .bind(&keys)
             .execute(&mut *tx)
@@ -118,7 +119,7 @@ impl ScanStore for SqliteStore {
                 .map_err(failed(what))?;
         }
         write_image(&mut tx, image).await.map_err(failed(what))?;
-        let id: i64 = sqlx::query_scalar("SELECT id FROM images WHERE digest = ?1")
+        let id: i64 = sqlx::query_scalar("SELECT id FROM images WHERE digest = $1")
             .bind(image.digest.to_string())
             .fetch_one(&mut *tx)
             .await
@@ -135,10 +136,10 @@ impl ScanStore for SqliteStore {
         sqlx::query(
             "INSERT INTO images (digest, analyser_version, scan_state, scan_trigger, failure, attempts, retry_at, \
              started_at, finished_at, platform, problems, status, cause) \
-             VALUES (?1, ?2, 'failed', ?3, ?4, ?9, ?5, ?6, ?7, ?8, '[]', 'not_applicable', 'the scan failed: ' || ?4) \
-             ON CONFLICT (digest) DO UPDATE SET failure = ?4, attempts = ?9, retry_at = ?5, \
-             scan_trigger = ?3, started_at = ?6, finished_at = ?7, scan_state = 'failed', revision = revision + 1, \
-             cause = CASE WHEN status = 'not_applicable' THEN 'the scan failed: ' || ?4 ELSE cause END",
+             VALUES ($1, $2, 'failed', $3, $4, $9, $5, $6, $7, $8, '[]', 'not_applicable', 'the scan failed: ' || $4) \
+             ON CONFLICT (digest) DO UPDATE SET failure = $4, attempts = $9, retry_at = $5, \
+             scan_trigger = $3, started_at = $6, finished_at = $7, scan_state = 'failed', revision = revision + 1, \
+             cause = CASE WHEN status = 'not_applicable' THEN 'the scan failed: ' || $4 ELSE cause END",
         )
         .bind(scan.digest.to_string())
         .bind(scan.analyser_version)
@@ -166,7 +167,7 @@ impl ScanStore for SqliteStore {
             )
             .to_string();
             let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-                "SELECT {PACKAGE_COLUMNS} FROM json_each(?1) j \
+                "SELECT {PACKAGE_COLUMNS} FROM json_each($1) j \
                  CROSS JOIN packages p ON p.namespace = j.value->>0 AND p.match_name = j.value->>1"
             )))
             .bind(keys)
@@ -185,7 +186,7 @@ impl ScanStore for SqliteStore {
         limit: u32,
     ) -> Result<Vec<StoredPackage>, StoreError> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "SELECT {PACKAGE_COLUMNS} FROM packages p WHERE p.id > ?1 AND p.generation < ?2 ORDER BY p.id LIMIT ?3"
+            "SELECT {PACKAGE_COLUMNS} FROM packages p WHERE p.id > $1 AND p.generation < $2 ORDER BY p.id LIMIT $3"
         )))
         .bind(after)
         .bind(generation)
@@ -201,7 +202,7 @@ impl ScanStore for SqliteStore {
         let mut tx = self.write().await?;
         let done = sqlx::query(
             "UPDATE images SET analyser_version = 0 WHERE id IN (SELECT ip.image_id FROM packages p \
-             JOIN image_packages ip ON ip.package_id = p.id WHERE p.namespace = ?1)",
+             JOIN image_packages ip ON ip.package_id = p.id WHERE p.namespace = $1)",
         )
         .bind(namespace.as_str())
         .execute(&mut *tx)
@@ -218,7 +219,7 @@ impl ScanStore for SqliteStore {
         limit: u32,
     ) -> Result<Vec<StoredPackage>, StoreError> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "SELECT {PACKAGE_COLUMNS} FROM packages p WHERE p.namespace = ?1 AND p.id > ?2 ORDER BY p.id LIMIT ?3"
+            "SELECT {PACKAGE_COLUMNS} FROM packages p WHERE p.namespace = $1 AND p.id > $2 ORDER BY p.id LIMIT $3"
         )))
         .bind(namespace.as_str())
         .bind(after)
@@ -245,7 +246,7 @@ impl ScanStore for SqliteStore {
             }
         }
         let rows = sqlx::query(
-            "SELECT DISTINCT i.id, i.digest FROM json_each(?1) j \
+            "SELECT DISTINCT i.id, i.digest FROM json_each($1) j \
              CROSS JOIN image_packages ip ON ip.package_id = j.value JOIN images i ON i.id = ip.image_id",
         )
         .bind(json!(changed).to_string())
@@ -269,7 +270,7 @@ impl ScanStore for SqliteStore {
     async fn images(&self, digests: &[Digest]) -> Result<Vec<StoredImage>, StoreError> {
         let keys = json!(digests.iter().map(Digest::to_string).collect::<Vec<_>>()).to_string();
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "SELECT {IMAGE_COLUMNS} FROM images WHERE digest IN (SELECT value FROM json_each(?1))"
+            "SELECT {IMAGE_COLUMNS} FROM images WHERE digest IN (SELECT value FROM json_each($1))"
         )))
         .bind(keys)
         .fetch_all(self.read())
@@ -283,7 +284,7 @@ impl ScanStore for SqliteStore {
             "SELECT {FINDING_COLUMNS}, ip.ordinal, ip.path, ip.owner, {PACKAGE_COLUMNS} FROM images i \
              JOIN image_packages ip ON ip.image_id = i.id AND ip.judged = 1 \
              JOIN package_findings f ON f.package_id = ip.package_id \
-             JOIN packages p ON p.id = ip.package_id WHERE i.digest = ?1"
+             JOIN packages p ON p.id = ip.package_id WHERE i.digest = $1"
         )))
         .bind(digest.to_string())
         .fetch_all(self.read())
@@ -297,7 +298,7 @@ impl ScanStore for SqliteStore {
             "SELECT {PACKAGE_COLUMNS}, ip.ordinal, ip.path, ip.owner, ip.judged, \
              (SELECT COUNT(*) FROM package_findings f WHERE f.package_id = p.id AND f.suppressed IS NULL) AS findings \
              FROM images i JOIN image_packages ip ON ip.image_id = i.id JOIN packages p ON p.id = ip.package_id \
-             WHERE i.digest = ?1 ORDER BY p.type, p.name, p.version, ip.ordinal, ip.path"
+             WHERE i.digest = $1 ORDER BY p.type, p.name, p.version, ip.ordinal, ip.path"
         )))
         .bind(digest.to_string())
         .fetch_all(self.read())
@@ -328,8 +329,8 @@ impl ScanStore for SqliteStore {
         let rows = sqlx::query(
             "SELECT e.at, e.event, e.finding_id, e.title, e.severity, p.name, p.version, e.cause FROM finding_events e \
              JOIN packages p ON p.id = e.package_id WHERE e.package_id IN (SELECT ip.package_id FROM images i \
-             JOIN image_packages ip ON ip.image_id = i.id AND ip.judged = 1 WHERE i.digest = ?1) \
-             ORDER BY e.at DESC, e.id DESC LIMIT ?2",
+             JOIN image_packages ip ON ip.image_id = i.id AND ip.judged = 1 WHERE i.digest = $1) \
+             ORDER BY e.at DESC, e.id DESC LIMIT $2",
         )
         .bind(digest.to_string())
         .bind(limit)
@@ -358,7 +359,7 @@ impl ScanStore for SqliteStore {
         let rows = sqlx::query(
             "SELECT DISTINCT i.digest FROM package_findings f \
              JOIN image_packages ip ON ip.package_id = f.package_id AND ip.judged = 1 \
-             JOIN images i ON i.id = ip.image_id WHERE f.finding_id = ?1 AND f.suppressed IS NULL LIMIT ?2",
+             JOIN images i ON i.id = ip.image_id WHERE f.finding_id = $1 AND f.suppressed IS NULL LIMIT $2",
         )
         .bind(signed(finding_id))
         .bind(limit)
@@ -378,8 +379,8 @@ impl ScanStore for SqliteStore {
     ) -> Result<Vec<StoredFinding>, StoreError> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
             "SELECT {FINDING_COLUMNS} FROM package_findings f \
-             WHERE instr(lower(f.title), lower(?1)) > 0 OR instr(lower(f.detail), lower(?1)) > 0 \
-             GROUP BY f.finding_id ORDER BY f.severity DESC, f.finding_id LIMIT ?2"
+             WHERE instr(lower(f.title), lower($1)) > 0 OR instr(lower(f.detail), lower($1)) > 0 \
+             GROUP BY f.finding_id ORDER BY f.severity DESC, f.finding_id LIMIT $2"
         )))
         .bind(text)
         .bind(limit)
@@ -398,9 +399,9 @@ impl ScanStore for SqliteStore {
             "SELECT {FINDING_COLUMNS}, ip.ordinal, ip.path, ip.owner, {PACKAGE_COLUMNS}, i.digest FROM package_findings f \
              JOIN image_packages ip ON ip.package_id = f.package_id AND ip.judged = 1 \
              JOIN images i ON i.id = ip.image_id JOIN packages p ON p.id = ip.package_id \
-             WHERE f.severity >= ?1 AND f.suppressed IS NULL \
+             WHERE f.severity >= $1 AND f.suppressed IS NULL \
              AND EXISTS (SELECT 1 FROM manifests m WHERE m.digest = i.digest) \
-             GROUP BY f.finding_id, i.id ORDER BY f.opened_at DESC, f.severity DESC LIMIT ?2"
+             GROUP BY f.finding_id, i.id ORDER BY f.opened_at DESC, f.severity DESC LIMIT $2"
         )))
         .bind(severity_min)
         .bind(limit)
@@ -423,10 +424,10 @@ impl ScanStore for SqliteStore {
         let rows = sqlx::query(
             "SELECT m.digest, MIN(r.name), COALESCE(MAX(i.attempts), 0) FROM manifests m \
              JOIN repositories r ON r.id = m.repository_id LEFT JOIN images i ON i.digest = m.digest \
-             WHERE m.media_type NOT IN (SELECT value FROM json_each(?1)) AND (i.id IS NULL \
-             OR (i.scan_state = 'done' AND i.analyser_version < ?2) \
-             OR (i.scan_state = 'failed' AND i.attempts < ?4 AND i.retry_at <= ?3)) \
-             GROUP BY m.digest ORDER BY MIN(m.pushed_at) LIMIT ?5",
+             WHERE m.media_type NOT IN (SELECT value FROM json_each($1)) AND (i.id IS NULL \
+             OR (i.scan_state = 'done' AND i.analyser_version < $2) \
+             OR (i.scan_state = 'failed' AND i.attempts < $4 AND i.retry_at <= $3)) \
+             GROUP BY m.digest ORDER BY MIN(m.pushed_at) LIMIT $5",
         )
         .bind(json!([oci::media_type::OCI_INDEX, oci::media_type::DOCKER_LIST]).to_string())
         .bind(analyser_version)
@@ -454,7 +455,7 @@ impl ScanStore for SqliteStore {
              COALESCE(SUM(i.critical), 0), COALESCE(SUM(i.high), 0), COALESCE(SUM(i.medium), 0), \
              COALESCE(SUM(i.low), 0), COALESCE(SUM(i.unscored), 0), COALESCE(SUM(i.scan_state = 'failed'), 0) \
              FROM (SELECT DISTINCT m.digest FROM manifests m JOIN repositories r ON r.id = m.repository_id \
-             WHERE (?1 IS NULL OR r.name = ?1) AND m.media_type NOT IN (SELECT value FROM json_each(?2))) d \
+             WHERE ($1 IS NULL OR r.name = $1) AND m.media_type NOT IN (SELECT value FROM json_each($2))) d \
              LEFT JOIN images i ON i.digest = d.digest",
         )
         .bind(repository)
@@ -480,7 +481,7 @@ impl ScanStore for SqliteStore {
     }
 
     async fn scan_fact(&self, name: &str) -> Result<Option<String>, StoreError> {
-        sqlx::query_scalar("SELECT value FROM scan_facts WHERE name = ?1")
+        sqlx::query_scalar("SELECT value FROM scan_facts WHERE name = $1")
             .bind(name)
             .fetch_optional(self.read())
             .await
@@ -491,7 +492,7 @@ impl ScanStore for SqliteStore {
         let what = "write a fact";
         let mut tx = self.write().await?;
         sqlx::query(
-            "INSERT INTO scan_facts VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
+            "INSERT INTO scan_facts VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = $2",
         )
         .bind(name)
         .bind(value)

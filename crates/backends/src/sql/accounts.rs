@@ -1,30 +1,25 @@
-//! Accounts and secrets in SQLite.
+//! `store::AccountStore`.
 
 use async_trait::async_trait;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+
 use store::{Account, AccountStore, StoreError};
 
-use super::{SqliteStore, commit, from_millis, millis};
+use super::row::{millis, time, value};
+use super::{DbRow, Store, commit};
 
 const ATTEMPTED: &str = "look up accounts";
 
-fn account(row: &SqliteRow) -> Result<Account, StoreError> {
-    let read = || -> Result<_, sqlx::Error> {
-        Ok((
-            row.try_get("name")?,
-            row.try_get("password_hash")?,
-            row.try_get("admin")?,
-            row.try_get("created_at")?,
-        ))
-    };
-    let (name, password_hash, admin, created_at) =
-        read().map_err(StoreError::database(ATTEMPTED))?;
-    Ok(Account { name, password_hash, admin, created_at: from_millis(created_at)? })
+fn account(row: &DbRow) -> Result<Account, StoreError> {
+    Ok(Account {
+        name: value(row, "name")?,
+        password_hash: value(row, "password_hash")?,
+        admin: value(row, "admin")?,
+        created_at: time(row, "created_at")?,
+    })
 }
 
 #[async_trait]
-impl AccountStore for SqliteStore {
+impl AccountStore for Store {
     async fn create_account(&self, account: &Account) -> Result<bool, StoreError> {
         let mut tx = self.write().await?;
         let done = sqlx::query(

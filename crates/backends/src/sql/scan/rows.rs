@@ -3,9 +3,11 @@
 use matching::Status;
 use oci::Digest;
 use packages::{InventoryItem, Namespace, Package, PackageType, SourcePackage};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
+
+use sqlx::Row;
 use store::scan::{ImageFindingRow, SeverityCounts, StoredFinding, StoredImage, StoredPackage};
+
+use super::super::{DbConnection, DbRow};
 
 pub(super) const PACKAGE_COLUMNS: &str = "p.id, p.namespace, p.type, p.name, p.version, p.arch, p.source_name, \
      p.source_version, p.generation, p.unassessed, p.undetermined";
@@ -16,11 +18,11 @@ pub(super) const IMAGE_COLUMNS: &str = "digest, analyser_version, failure, attem
 pub(super) const FINDING_COLUMNS: &str = "f.finding_id, f.severity, f.patchable, f.suppressed, f.title, f.category, f.detail, f.opened_at";
 
 pub(super) async fn fetch_image(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     digest: &Digest,
 ) -> Result<Option<StoredImage>, sqlx::Error> {
     let row = sqlx::query(sqlx::AssertSqlSafe(format!(
-        "SELECT {IMAGE_COLUMNS} FROM images WHERE digest = ?1"
+        "SELECT {IMAGE_COLUMNS} FROM images WHERE digest = $1"
     )))
     .bind(digest.to_string())
     .fetch_optional(connection)
@@ -28,7 +30,7 @@ pub(super) async fn fetch_image(
     row.as_ref().map(stored_image).transpose()
 }
 
-pub(super) fn stored_image(row: &SqliteRow) -> Result<StoredImage, sqlx::Error> {
+pub(super) fn stored_image(row: &DbRow) -> Result<StoredImage, sqlx::Error> {
     let n = |name: &str| unsigned(row.get(name));
     Ok(StoredImage {
         digest: digest_of(row, "digest")?,
@@ -64,7 +66,7 @@ pub(super) fn status_from(word: &str) -> Status {
         .unwrap_or(Status::NotApplicable)
 }
 
-pub(super) fn stored_package(row: &SqliteRow) -> StoredPackage {
+pub(super) fn stored_package(row: &DbRow) -> StoredPackage {
     StoredPackage {
         id: row.get("id"),
         namespace: namespace_of(row),
@@ -73,12 +75,12 @@ pub(super) fn stored_package(row: &SqliteRow) -> StoredPackage {
     }
 }
 
-pub(super) fn namespace_of(row: &SqliteRow) -> Option<Namespace> {
+pub(super) fn namespace_of(row: &DbRow) -> Option<Namespace> {
     let name: &str = row.get("namespace");
     (!name.is_empty()).then(|| Namespace::new(name))
 }
 
-pub(super) fn package_of(row: &SqliteRow) -> Package {
+pub(super) fn package_of(row: &DbRow) -> Package {
     let text = |name: &str| -> String { row.get(name) };
     let present = |s: String| (!s.is_empty()).then_some(s);
     Package {
@@ -92,7 +94,7 @@ pub(super) fn package_of(row: &SqliteRow) -> Package {
     }
 }
 
-pub(super) fn item_of(row: &SqliteRow) -> InventoryItem {
+pub(super) fn item_of(row: &DbRow) -> InventoryItem {
     InventoryItem {
         package: package_of(row),
         layer: row.get("ordinal"),
@@ -101,7 +103,7 @@ pub(super) fn item_of(row: &SqliteRow) -> InventoryItem {
     }
 }
 
-pub(super) fn stored_finding(row: &SqliteRow) -> StoredFinding {
+pub(super) fn stored_finding(row: &DbRow) -> StoredFinding {
     StoredFinding {
         finding_id: unsigned(row.get("finding_id")),
         severity: row.get("severity"),
@@ -113,7 +115,7 @@ pub(super) fn stored_finding(row: &SqliteRow) -> StoredFinding {
     }
 }
 
-pub(super) fn finding_row(row: &SqliteRow) -> ImageFindingRow {
+pub(super) fn finding_row(row: &DbRow) -> ImageFindingRow {
     ImageFindingRow {
         package_id: row.get("id"),
         item: item_of(row),
@@ -122,7 +124,7 @@ pub(super) fn finding_row(row: &SqliteRow) -> ImageFindingRow {
     }
 }
 
-pub(super) fn digest_of(row: &SqliteRow, column: &str) -> Result<Digest, sqlx::Error> {
+pub(super) fn digest_of(row: &DbRow, column: &str) -> Result<Digest, sqlx::Error> {
     let text: &str = row.get(column);
     text.parse().map_err(|source| sqlx::Error::ColumnDecode {
         index: column.to_owned(),
@@ -138,11 +140,6 @@ pub(super) fn to_json<T: serde::Serialize>(value: &T) -> String {
 /// Reads a JSON column; what cannot be read counts as empty.
 pub(super) fn from_json<T: serde::de::DeserializeOwned + Default>(text: Option<&str>) -> T {
     text.and_then(|t| serde_json::from_str(t).ok()).unwrap_or_default()
-}
-
-/// SQLite integers are signed; finding ids are below 2^53.
-pub(super) fn signed(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 pub(super) fn unsigned(value: i64) -> u64 {

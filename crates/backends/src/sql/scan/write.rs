@@ -6,15 +6,17 @@ use matching::{Status, Tally, status_of};
 use oci::Digest;
 use packages::Namespace;
 use serde_json::json;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, Sqlite, Transaction};
+
+use sqlx::Row;
 use store::StoreError;
 use store::scan::{
     CauseOf, FindingChange, ImagePackage, ImageRecord, Millis, PackageId, PackageMatch,
     StoredFinding, StoredPackage,
 };
 
-use super::rows::{FINDING_COLUMNS, from_json, signed, stored_finding, to_json, unsigned};
+use super::super::row::signed;
+use super::super::{Db, DbRow, Tx};
+use super::rows::{FINDING_COLUMNS, from_json, stored_finding, to_json, unsigned};
 
 /// Rows of a write batch that one JSON parameter carries; keeps parameters
 /// well below SQLite's limit on the length of a string.
@@ -51,12 +53,12 @@ pub(super) fn package_keys(packages: &[ImagePackage]) -> String {
 
 /// Rows of packages that are there already, by position.
 pub(super) async fn known_packages<'e>(
-    executor: impl sqlx::Executor<'e, Database = Sqlite>,
+    executor: impl sqlx::Executor<'e, Database = Db>,
     keys: &str,
     packages: &[ImagePackage],
 ) -> Result<Vec<Option<StoredPackage>>, sqlx::Error> {
     let rows = sqlx::query(
-        "SELECT j.key, p.id, p.generation FROM json_each(?1) j CROSS JOIN packages p ON p.namespace = j.value->>0 \
+        "SELECT j.key, p.id, p.generation FROM json_each($1) j CROSS JOIN packages p ON p.namespace = j.value->>0 \
          AND p.type = j.value->>1 AND p.name = j.value->>2 AND p.version = j.value->>3 AND p.arch = j.value->>4 \
          AND p.source_name = j.value->>5 AND p.source_version = j.value->>6",
     )
@@ -81,30 +83,24 @@ pub(super) async fn known_packages<'e>(
     Ok(known)
 }
 
-pub(super) async fn insert_layers(
-    tx: &mut Transaction<'_, Sqlite>,
-    layers: &[Digest],
-) -> Result<(), sqlx::Error> {
+pub(super) async fn insert_layers(tx: &mut Tx<'_>, layers: &[Digest]) -> Result<(), sqlx::Error> {
     let digests = json!(layers.iter().map(Digest::to_string).collect::<Vec<_>>()).to_string();
-    sqlx::query("INSERT INTO layers (digest) SELECT DISTINCT value FROM json_each(?1) WHERE true ON CONFLICT DO NOTHING")
+    sqlx::query("INSERT INTO layers (digest) SELECT DISTINCT value FROM json_each($1) WHERE true ON CONFLICT DO NOTHING")
         .bind(digests)
         .execute(&mut **tx)
         .await?;
     Ok(())
 }
 
-pub(super) async fn write_image(
-    tx: &mut Transaction<'_, Sqlite>,
-    image: &ImageRecord,
-) -> Result<(), sqlx::Error> {
+pub(super) async fn write_image(tx: &mut Tx<'_>, image: &ImageRecord) -> Result<(), sqlx::Error> {
     insert_layers(tx, &image.layers).await?;
     let id: i64 = sqlx::query_scalar(
         "INSERT INTO images (digest, analyser_version, scan_state, scan_trigger, started_at, finished_at, platform, os, \
-         problems, inapplicable, status, failure, attempts, retry_at) VALUES (?1, ?2, \
-         CASE WHEN ?10 IS NULL THEN 'done' ELSE 'failed' END, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'not_applicable', ?10, ?11, ?12) \
-         ON CONFLICT (digest) DO UPDATE SET analyser_version = ?2, scan_state = excluded.scan_state, \
-         scan_trigger = ?3, failure = ?10, attempts = ?11, retry_at = ?12, started_at = ?4, finished_at = ?5, platform = ?6, os = ?7, \
-         problems = ?8, inapplicable = ?9 RETURNING id",
+         problems, inapplicable, status, failure, attempts, retry_at) VALUES ($1, $2, \
+         CASE WHEN $10 IS NULL THEN 'done' ELSE 'failed' END, $3, $4, $5, $6, $7, $8, $9, 'not_applicable', $10, $11, $12) \
+         ON CONFLICT (digest) DO UPDATE SET analyser_version = $2, scan_state = excluded.scan_state, \
+         scan_trigger = $3, failure = $10, attempts = $11, retry_at = $12, started_at = $4, finished_at = $5, platform = $6, os = $7, \
+         problems = $8, inapplicable = $9 RETURNING id",
     )
     .bind(image.digest.to_string())
     .bind(image.analyser_version)
@@ -120,14 +116,14 @@ pub(super) async fn write_image(
     .bind(image.failure.as_ref().and_then(|f| f.retry_at))
     .fetch_one(&mut **tx)
     .await?;
-    sqlx::query("DELETE FROM image_layers WHERE image_id = ?1").bind(id).execute(&mut **tx).await?;
-    sqlx::query("DELETE FROM image_packages WHERE image_id = ?1")
+    sqlx::query("DELETE FROM image_layers WHERE image_id = $1").bind(id).execute(&mut **tx).await?;
+    sqlx::query("DELETE FROM image_packages WHERE image_id = $1")
         .bind(id)
         .execute(&mut **tx)
         .await?;
     sqlx::query(
         "INSERT INTO image_layers (image_id, ordinal, layer_id) \
-         SELECT ?1, j.key, l.id FROM json_each(?2) j JOIN layers l ON l.digest = j.value",
+         SELECT $1, j.key, l.id FROM json_each($2) j JOIN layers l ON l.digest = j.value",
     )
     .bind(id)
     .bind(json!(image.layers.iter().map(Digest::to_string).collect::<Vec<_>>()).to_string())
@@ -140,7 +136,7 @@ pub(super) async fn write_image(
             .collect();
         sqlx::query(
             "INSERT INTO image_packages (image_id, package_id, ordinal, path, owner, judged) \
-             SELECT ?1, value->>0, value->>1, value->>2, value->>3, value->>4 FROM json_each(?2) WHERE true \
+             SELECT $1, value->>0, value->>1, value->>2, value->>3, value->>4 FROM json_each($2) WHERE true \
              ON CONFLICT DO NOTHING",
         )
         .bind(id)
@@ -153,7 +149,7 @@ pub(super) async fn write_image(
 
 /// Writes what matching said of one package; says whether anything changed.
 pub(super) async fn write_match(
-    tx: &mut Transaction<'_, Sqlite>,
+    tx: &mut Tx<'_>,
     one: &PackageMatch,
     generation: i64,
     cause_of: CauseOf<'_>,
@@ -161,7 +157,7 @@ pub(super) async fn write_match(
 ) -> Result<bool, sqlx::Error> {
     let undetermined = (!one.undetermined.is_empty()).then(|| to_json(&one.undetermined));
     let Some(before) = sqlx::query(
-        "SELECT unassessed, undetermined FROM packages WHERE id = ?1 AND generation <= ?2",
+        "SELECT unassessed, undetermined FROM packages WHERE id = $1 AND generation <= $2",
     )
     .bind(one.package_id)
     .bind(generation)
@@ -173,7 +169,7 @@ pub(super) async fn write_match(
     let mut changed = before.get::<Option<String>, _>(0) != one.unassessed
         || before.get::<Option<String>, _>(1) != undetermined;
     sqlx::query(
-        "UPDATE packages SET generation = ?2, unassessed = ?3, undetermined = ?4 WHERE id = ?1",
+        "UPDATE packages SET generation = $2, unassessed = $3, undetermined = $4 WHERE id = $1",
     )
     .bind(one.package_id)
     .bind(generation)
@@ -183,7 +179,7 @@ pub(super) async fn write_match(
     .await?;
 
     let open: Vec<StoredFinding> = sqlx::query(sqlx::AssertSqlSafe(format!(
-        "SELECT {FINDING_COLUMNS} FROM package_findings f WHERE f.package_id = ?1"
+        "SELECT {FINDING_COLUMNS} FROM package_findings f WHERE f.package_id = $1"
     )))
     .bind(one.package_id)
     .fetch_all(&mut **tx)
@@ -194,7 +190,7 @@ pub(super) async fn write_match(
     for old in &open {
         if !one.findings.iter().any(|f| f.finding_id == old.finding_id) {
             changed = true;
-            sqlx::query("DELETE FROM package_findings WHERE package_id = ?1 AND finding_id = ?2")
+            sqlx::query("DELETE FROM package_findings WHERE package_id = $1 AND finding_id = $2")
                 .bind(one.package_id)
                 .bind(signed(old.finding_id))
                 .execute(&mut **tx)
@@ -210,9 +206,9 @@ pub(super) async fn write_match(
         changed = true;
         sqlx::query(
             "INSERT INTO package_findings (package_id, finding_id, severity, patchable, suppressed, title, category, \
-             detail, opened_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
-             ON CONFLICT (package_id, finding_id) DO UPDATE SET severity = ?3, patchable = ?4, suppressed = ?5, \
-             title = ?6, category = ?7, detail = ?8",
+             detail, opened_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+             ON CONFLICT (package_id, finding_id) DO UPDATE SET severity = $3, patchable = $4, suppressed = $5, \
+             title = $6, category = $7, detail = $8",
         )
         .bind(one.package_id)
         .bind(signed(new.finding_id))
@@ -232,7 +228,7 @@ pub(super) async fn write_match(
 }
 
 pub(super) async fn write_event(
-    tx: &mut Transaction<'_, Sqlite>,
+    tx: &mut Tx<'_>,
     package_id: PackageId,
     finding: &StoredFinding,
     change: FindingChange,
@@ -241,7 +237,7 @@ pub(super) async fn write_event(
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO finding_events (package_id, finding_id, at, event, title, severity, cause) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
     )
     .bind(package_id)
     .bind(signed(finding.finding_id))
@@ -256,17 +252,14 @@ pub(super) async fn write_event(
 }
 
 /// Recomputes what an image's row says of its packages and findings.
-pub(super) async fn refresh_image(
-    tx: &mut Transaction<'_, Sqlite>,
-    id: i64,
-) -> Result<(), sqlx::Error> {
+pub(super) async fn refresh_image(tx: &mut Tx<'_>, id: i64) -> Result<(), sqlx::Error> {
     let counts = sqlx::query(
         "WITH worst AS (SELECT f.finding_id, MAX(f.severity) AS severity, MIN(f.patchable) AS patchable \
          FROM image_packages ip JOIN package_findings f ON f.package_id = ip.package_id \
-         WHERE ip.image_id = ?1 AND ip.judged = 1 AND f.suppressed IS NULL GROUP BY f.finding_id) \
+         WHERE ip.image_id = $1 AND ip.judged = 1 AND f.suppressed IS NULL GROUP BY f.finding_id) \
          SELECT COALESCE(SUM(severity = 4), 0), COALESCE(SUM(severity = 3), 0), COALESCE(SUM(severity = 2), 0), \
          COALESCE(SUM(severity = 1), 0), COALESCE(SUM(severity = 0), 0), COALESCE(SUM(patchable), 0), \
-         (SELECT COUNT(DISTINCT package_id) FROM image_packages WHERE image_id = ?1) FROM worst",
+         (SELECT COUNT(DISTINCT package_id) FROM image_packages WHERE image_id = $1) FROM worst",
     )
     .bind(id)
     .fetch_one(&mut **tx)
@@ -274,19 +267,19 @@ pub(super) async fn refresh_image(
     let n = |i: usize| counts.get::<i64, _>(i);
     let unassessed = sqlx::query(
         "SELECT p.unassessed, COUNT(DISTINCT p.id) FROM image_packages ip JOIN packages p ON p.id = ip.package_id \
-         WHERE ip.image_id = ?1 AND ip.judged = 1 AND p.unassessed IS NOT NULL GROUP BY 1",
+         WHERE ip.image_id = $1 AND ip.judged = 1 AND p.unassessed IS NOT NULL GROUP BY 1",
     )
     .bind(id)
     .fetch_all(&mut **tx)
     .await?;
     let undetermined = sqlx::query(
         "SELECT p.undetermined->>0, COUNT(DISTINCT p.id) FROM image_packages ip JOIN packages p ON p.id = ip.package_id \
-         WHERE ip.image_id = ?1 AND ip.judged = 1 AND p.undetermined IS NOT NULL GROUP BY 1",
+         WHERE ip.image_id = $1 AND ip.judged = 1 AND p.undetermined IS NOT NULL GROUP BY 1",
     )
     .bind(id)
     .fetch_all(&mut **tx)
     .await?;
-    let row = sqlx::query("SELECT problems, inapplicable FROM images WHERE id = ?1")
+    let row = sqlx::query("SELECT problems, inapplicable FROM images WHERE id = $1")
         .bind(id)
         .fetch_one(&mut **tx)
         .await?;
@@ -307,8 +300,8 @@ pub(super) async fn refresh_image(
         None => status_of(&tally),
     };
     sqlx::query(
-        "UPDATE images SET status = ?2, cause = ?3, packages = ?4, critical = ?5, high = ?6, medium = ?7, low = ?8, \
-         unscored = ?9, patchable = ?10, revision = revision + 1 WHERE id = ?1",
+        "UPDATE images SET status = $2, cause = $3, packages = $4, critical = $5, high = $6, medium = $7, low = $8, \
+         unscored = $9, patchable = $10, revision = revision + 1 WHERE id = $1",
     )
     .bind(id)
     .bind(status.as_str())
@@ -325,6 +318,6 @@ pub(super) async fn refresh_image(
     Ok(())
 }
 
-fn by_reason(rows: &[SqliteRow]) -> BTreeMap<String, u64> {
+fn by_reason(rows: &[DbRow]) -> BTreeMap<String, u64> {
     rows.iter().map(|row| (row.get(0), unsigned(row.get(1)))).collect()
 }

@@ -1,10 +1,9 @@
-//! `store::CatalogStore` on SQLite.
+//! `store::CatalogStore`.
 
 use async_trait::async_trait;
 use oci::media_type::{self, OCI_LAYER, OCI_LAYER_NONDISTRIBUTABLE};
 use oci::{Digest, Manifest, RepositoryName, Tag};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+
 use store::StoreError;
 use store::catalog::{
     CatalogManifest, CatalogStore, IndexChild, LayerEntry, Place, RegistrySummary, RepositoryPage,
@@ -12,84 +11,66 @@ use store::catalog::{
 };
 use store::scan::Millis;
 
-use super::SqliteStore;
+use super::row::{json, number, parsed, parsed_option, signed, value};
+use super::{DbRow, Store, dialect};
 
 const REPOSITORY: &str = "r.name, (SELECT COUNT(*) FROM tags t WHERE t.repository_id = r.id) AS tags, \
      (SELECT MAX(m.pushed_at) FROM manifests m WHERE m.repository_id = r.id) AS last_push_at, \
-     (SELECT COALESCE(SUM(b.size), 0) FROM repository_blobs rb JOIN blobs b ON b.digest = rb.digest \
+     (SELECT CAST(COALESCE(SUM(b.size), 0) AS BIGINT) FROM repository_blobs rb JOIN blobs b ON b.digest = rb.digest \
       WHERE rb.repository_id = r.id) AS size";
 
-/// Columns that [`manifest`] reads; ?2 to ?5 are the media types of indexes and
+/// Columns that [`manifest`] reads; $2 to $5 are the media types of indexes and
 /// the beginnings of those of file system layers. Bytes are read of indexes only.
-const MANIFEST: &str = "m.digest, m.media_type, m.artifact_type, m.subject, m.pushed_at, m.pushed_by, \
-     (SELECT json_group_array(t.name) FROM tags t WHERE t.manifest_id = m.id) AS tags, \
+fn manifest_columns() -> String {
+    let tags = dialect::json_array("t.name");
+    format!(
+        "m.digest, m.media_type, m.artifact_type, m.subject, m.pushed_at, m.pushed_by, \
+     (SELECT {tags} FROM tags t WHERE t.manifest_id = m.id) AS tags, \
      (SELECT c.media_type FROM manifest_references c WHERE c.manifest_id = m.id AND c.kind = 'config') AS config, \
      (SELECT COUNT(*) FROM manifest_references l WHERE l.manifest_id = m.id AND l.kind = 'layer') AS layers, \
      (SELECT COUNT(*) FROM manifest_references l WHERE l.manifest_id = m.id AND l.kind = 'layer' \
-      AND (substr(l.media_type, 1, length(?4)) = ?4 OR substr(l.media_type, 1, length(?5)) = ?5 \
-       OR substr(l.media_type, 1, length(?6)) = ?6)) AS file_system_layers, \
-     (SELECT COALESCE(SUM(b.size), 0) FROM manifest_references b \
+      AND (substr(l.media_type, 1, length($4)) = $4 OR substr(l.media_type, 1, length($5)) = $5 \
+       OR substr(l.media_type, 1, length($6)) = $6)) AS file_system_layers, \
+     (SELECT CAST(COALESCE(SUM(b.size), 0) AS BIGINT) FROM manifest_references b \
       WHERE b.manifest_id = m.id AND b.kind IN ('config', 'layer')) AS content_size, \
-     CASE WHEN m.media_type IN (?2, ?3) THEN m.bytes END AS bytes";
+     CASE WHEN m.media_type IN ($2, $3) THEN m.bytes END AS bytes"
+    )
+}
 
 /// What the media types of Docker's file system layers begin with.
 const DOCKER_LAYERS: &str = "application/vnd.docker.image.rootfs.";
 
-fn read<'r, T>(row: &'r SqliteRow, column: &str) -> Result<T, StoreError>
-where
-    T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
-{
-    row.try_get(column).map_err(StoreError::database("read a row of the catalog"))
-}
-
-fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
-    row: &SqliteRow,
-    column: &str,
-) -> Result<T, StoreError> {
-    let text: String = read(row, column)?;
-    text.parse().map_err(|error| StoreError::corrupt("row of the catalog", error))
-}
-
-fn size(row: &SqliteRow, column: &str) -> Result<u64, StoreError> {
-    let size: i64 = read(row, column)?;
-    u64::try_from(size).map_err(|error| StoreError::corrupt("size", error))
-}
-
-fn tags(row: &SqliteRow) -> Result<Vec<Tag>, StoreError> {
-    let text: String = read(row, "tags")?;
-    let mut tags: Vec<Tag> =
-        serde_json::from_str(&text).map_err(|error| StoreError::corrupt("tags", error))?;
+fn tags(row: &DbRow) -> Result<Vec<Tag>, StoreError> {
+    let mut tags: Vec<Tag> = json(row, "tags")?;
     tags.sort_unstable();
     Ok(tags)
 }
 
-fn repository(row: &SqliteRow) -> Result<RepositorySummary, StoreError> {
+fn repository(row: &DbRow) -> Result<RepositorySummary, StoreError> {
     Ok(RepositorySummary {
         name: parsed(row, "name")?,
-        tags: size(row, "tags")?,
-        last_push_at: read(row, "last_push_at")?,
-        size: size(row, "size")?,
+        tags: number(row, "tags")?,
+        last_push_at: value(row, "last_push_at")?,
+        size: number(row, "size")?,
     })
 }
 
-fn manifest(row: &SqliteRow) -> Result<CatalogManifest, StoreError> {
-    let media_type: String = read(row, "media_type")?;
-    let subject: Option<String> = read(row, "subject")?;
-    let subject = subject.map(|text| Digest::parse(&text)).transpose();
-    let bytes: Option<Vec<u8>> = read(row, "bytes")?;
+fn manifest(row: &DbRow) -> Result<CatalogManifest, StoreError> {
+    let media_type: String = value(row, "media_type")?;
+    let bytes: Option<Vec<u8>> = value(row, "bytes")?;
     Ok(CatalogManifest {
         digest: parsed(row, "digest")?,
         children: bytes.map_or_else(Vec::new, |bytes| children(&bytes, &media_type)),
         media_type,
-        artifact_type: read(row, "artifact_type")?,
-        subject: subject.map_err(|error| StoreError::corrupt("subject", error))?,
+        artifact_type: value(row, "artifact_type")?,
+        subject: parsed_option(row, "subject")?,
         tags: tags(row)?,
-        pushed_at: read(row, "pushed_at")?,
-        pushed_by: read(row, "pushed_by")?,
-        config_media_type: read(row, "config")?,
-        layers: size(row, "layers")?,
-        file_system_layers: size(row, "file_system_layers")?,
-        content_size: size(row, "content_size")?,
+        pushed_at: value(row, "pushed_at")?,
+        pushed_by: value(row, "pushed_by")?,
+        config_media_type: value(row, "config")?,
+        layers: number(row, "layers")?,
+        file_system_layers: number(row, "file_system_layers")?,
+        content_size: number(row, "content_size")?,
     })
 }
 
@@ -122,19 +103,16 @@ fn pattern(contains: Option<&str>) -> String {
     pattern
 }
 
-fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-impl SqliteStore {
+impl Store {
     async fn select_manifests(
         &self,
         repository: &RepositoryName,
         digest: Option<&Digest>,
     ) -> Result<Vec<CatalogManifest>, StoreError> {
         let query = format!(
-            "SELECT {MANIFEST} FROM manifests m JOIN repositories r ON r.id = m.repository_id \
-             WHERE r.name = ?1 AND (?7 IS NULL OR m.digest = ?7) ORDER BY m.pushed_at DESC, m.id DESC"
+            "SELECT {} FROM manifests m JOIN repositories r ON r.id = m.repository_id \
+             WHERE r.name = $1 AND ($7 IS NULL OR m.digest = $7) ORDER BY m.pushed_at DESC, m.id DESC",
+            manifest_columns()
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(query))
             .bind(repository.as_str())
@@ -152,7 +130,7 @@ impl SqliteStore {
 }
 
 #[async_trait]
-impl CatalogStore for SqliteStore {
+impl CatalogStore for Store {
     async fn registry_summary(&self) -> Result<RegistrySummary, StoreError> {
         let row = sqlx::query(
             "SELECT (SELECT COUNT(*) FROM repositories) AS repositories, MAX(pushed_at) AS last_push_at FROM manifests",
@@ -161,8 +139,8 @@ impl CatalogStore for SqliteStore {
         .await
         .map_err(StoreError::database("sum up the registry"))?;
         Ok(RegistrySummary {
-            repositories: size(&row, "repositories")?,
-            last_push_at: read(&row, "last_push_at")?,
+            repositories: number(&row, "repositories")?,
+            last_push_at: value(&row, "last_push_at")?,
         })
     }
 
@@ -176,19 +154,19 @@ impl CatalogStore for SqliteStore {
         let pattern = pattern(contains);
         let mut tx = self.read().begin().await.map_err(StoreError::database(ATTEMPTED))?;
         let total: i64 = sqlx::query_scalar(
-            "SELECT COUNT(*) FROM repositories r WHERE r.name LIKE ?1 ESCAPE '\\'",
+            "SELECT COUNT(*) FROM repositories r WHERE r.name LIKE $1 ESCAPE '\\'",
         )
         .bind(&pattern)
         .fetch_one(&mut *tx)
         .await
         .map_err(StoreError::database(ATTEMPTED))?;
         let query = format!(
-            "SELECT {REPOSITORY} FROM repositories r WHERE r.name LIKE ?1 ESCAPE '\\' \
-             ORDER BY r.name LIMIT ?2 OFFSET ?3"
+            "SELECT {REPOSITORY} FROM repositories r WHERE r.name LIKE $1 ESCAPE '\\' \
+             ORDER BY r.name LIMIT $2 OFFSET $3"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(query))
             .bind(&pattern)
-            .bind(limit)
+            .bind(i64::from(limit))
             .bind(signed(offset))
             .fetch_all(&mut *tx)
             .await
@@ -201,7 +179,7 @@ impl CatalogStore for SqliteStore {
         &self,
         name: &RepositoryName,
     ) -> Result<Option<RepositorySummary>, StoreError> {
-        let query = format!("SELECT {REPOSITORY} FROM repositories r WHERE r.name = ?1");
+        let query = format!("SELECT {REPOSITORY} FROM repositories r WHERE r.name = $1");
         let row = sqlx::query(sqlx::AssertSqlSafe(query))
             .bind(name.as_str())
             .fetch_optional(self.read())
@@ -233,18 +211,18 @@ impl CatalogStore for SqliteStore {
         let rows = sqlx::query(
             "SELECT l.digest, l.media_type, l.size FROM manifest_references l \
              JOIN manifests m ON m.id = l.manifest_id JOIN repositories r ON r.id = m.repository_id \
-             WHERE r.name = ?1 AND m.digest = ?2 AND l.kind = 'layer' ORDER BY l.position",
+             WHERE r.name = $1 AND m.digest = $2 AND l.kind = 'layer' ORDER BY l.position",
         )
         .bind(repository.as_str())
         .bind(digest.to_string())
         .fetch_all(self.read())
         .await
         .map_err(StoreError::database("list the layers of a manifest"))?;
-        let layer = |row: &SqliteRow| {
+        let layer = |row: &DbRow| {
             Ok(LayerEntry {
                 digest: parsed(row, "digest")?,
-                media_type: read(row, "media_type")?,
-                size: size(row, "size")?,
+                media_type: value(row, "media_type")?,
+                size: number(row, "size")?,
             })
         };
         rows.iter().map(layer).collect()
@@ -258,7 +236,7 @@ impl CatalogStore for SqliteStore {
         let row = sqlx::query(
             "SELECT c.digest FROM manifest_references c JOIN manifests m ON m.id = c.manifest_id \
              JOIN repositories r ON r.id = m.repository_id \
-             WHERE r.name = ?1 AND m.digest = ?2 AND c.kind = 'config'",
+             WHERE r.name = $1 AND m.digest = $2 AND c.kind = 'config'",
         )
         .bind(repository.as_str())
         .bind(digest.to_string())
@@ -270,8 +248,8 @@ impl CatalogStore for SqliteStore {
 
     async fn places(&self, digest: &Digest) -> Result<Vec<Place>, StoreError> {
         let rows = sqlx::query(
-            "SELECT r.name, (SELECT json_group_array(t.name) FROM tags t WHERE t.manifest_id = m.id) AS tags \
-             FROM manifests m JOIN repositories r ON r.id = m.repository_id WHERE m.digest = ?1 ORDER BY r.name",
+            sqlx::AssertSqlSafe(format!("SELECT r.name, (SELECT {} FROM tags t WHERE t.manifest_id = m.id) AS tags \
+             FROM manifests m JOIN repositories r ON r.id = m.repository_id WHERE m.digest = $1 ORDER BY r.name", dialect::json_array("t.name"))),
         )
         .bind(digest.to_string())
         .fetch_all(self.read())
@@ -290,12 +268,12 @@ impl CatalogStore for SqliteStore {
         let (repository, digest) = after.unwrap_or_default();
         let rows = sqlx::query(
             "SELECT r.name, m.digest FROM manifests m JOIN repositories r ON r.id = m.repository_id \
-             JOIN images i ON i.digest = m.digest WHERE (r.name, m.digest) > (?1, ?2) \
-             ORDER BY r.name, m.digest LIMIT ?3",
+             JOIN images i ON i.digest = m.digest WHERE (r.name, m.digest) > ($1, $2) \
+             ORDER BY r.name, m.digest LIMIT $3",
         )
         .bind(repository)
         .bind(digest)
-        .bind(limit)
+        .bind(i64::from(limit))
         .fetch_all(self.read())
         .await
         .map_err(StoreError::database("list inspected images"))?;
@@ -306,9 +284,9 @@ impl CatalogStore for SqliteStore {
         let rows = sqlx::query(
             "SELECT r.name, m.digest FROM images i JOIN manifests m ON m.digest = i.digest \
              JOIN repositories r ON r.id = m.repository_id WHERE i.scan_state = 'failed' \
-             ORDER BY r.name, m.digest LIMIT ?1",
+             ORDER BY r.name, m.digest LIMIT $1",
         )
-        .bind(limit)
+        .bind(i64::from(limit))
         .fetch_all(self.read())
         .await
         .map_err(StoreError::database("list failed scans"))?;
@@ -321,7 +299,7 @@ impl CatalogStore for SqliteStore {
     ) -> Result<Option<Millis>, StoreError> {
         sqlx::query_scalar(
             "SELECT MAX(i.finished_at) FROM images i JOIN manifests m ON m.digest = i.digest \
-             JOIN repositories r ON r.id = m.repository_id WHERE ?1 IS NULL OR r.name = ?1",
+             JOIN repositories r ON r.id = m.repository_id WHERE $1 IS NULL OR r.name = $1",
         )
         .bind(repository.map(RepositoryName::as_str))
         .fetch_one(self.read())

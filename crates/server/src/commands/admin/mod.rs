@@ -1,0 +1,30 @@
+//! `lazaret admin`: works on the stores themselves, beside a running server or
+//! without one; what must not race is settled by the database's transactions.
+
+mod accounts;
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+
+use crate::cli::{AdminArgs, AdminCommand, ServeArgs};
+use crate::config::Config;
+use crate::storage::Storage;
+
+/// Runs one of the commands.
+pub async fn run(args: AdminArgs) -> anyhow::Result<ExitCode> {
+    let config =
+        Config::load(&ServeArgs { data: args.data, config: args.config, ..ServeArgs::default() })?;
+    if !config.data.is_dir() {
+        bail!(
+            "there is no installation in {}; name its data directory with --data",
+            config.data.display()
+        );
+    }
+    let storage = Storage::open(&config).await?;
+    let outcome = match args.command {
+        AdminCommand::Accounts => accounts::list(&storage, args.format).await,
+    };
+    storage.database.close().await;
+    outcome
+}
