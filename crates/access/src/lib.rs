@@ -6,6 +6,7 @@
 
 pub mod permit;
 pub mod principal;
+pub mod request;
 pub mod scope;
 
 pub use permit::{
@@ -13,4 +14,5 @@ pub use permit::{
     authorise_catalog,
 };
 pub use principal::{Principal, Role};
+pub use request::RequestInfo;
 pub use scope::{Action, ResourceKind, Scope};

@@ -1,10 +1,12 @@
 //! Permits: proof that a check was made, as a value.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use oci::RepositoryName;
 
 use crate::principal::Principal;
+use crate::request::RequestInfo;
 use crate::scope::{Action, ResourceKind, Scope};
 
 mod sealed {
@@ -47,6 +49,7 @@ rights!(
 pub struct Permit<R> {
     repository: RepositoryName,
     principal: Principal,
+    request: Option<Arc<RequestInfo>>,
     right: PhantomData<R>,
 }
 
@@ -59,6 +62,16 @@ impl<R> Permit<R> {
     /// Who holds it.
     pub fn principal(&self) -> &Principal {
         &self.principal
+    }
+
+    /// The same, saying for which request it was given.
+    pub fn for_request(self, request: Arc<RequestInfo>) -> Self {
+        Self { request: Some(request), ..self }
+    }
+
+    /// The request that it was given for; `None` for what the product does itself.
+    pub fn request(&self) -> Option<&Arc<RequestInfo>> {
+        self.request.as_ref()
     }
 }
 
@@ -95,6 +108,7 @@ pub fn authorise<R: Right>(
         Ok(Permit {
             repository: repository.clone(),
             principal: principal.clone(),
+            request: None,
             right: PhantomData,
         })
     } else {

@@ -4,7 +4,7 @@ use access::{Delete, Permit};
 use oci::{Digest, Reference};
 use store::StoreError;
 
-use crate::Registry;
+use crate::{DeletedManifest, DeletedTag, Registry};
 
 /// Why nothing was deleted.
 #[derive(Debug, thiserror::Error)]
@@ -37,12 +37,28 @@ impl Registry {
             Reference::Tag(tag) => {
                 let digest =
                     self.metadata.delete_tag(repository, tag).await?.ok_or_else(unknown)?;
-                self.observer.tag_deleted(repository, tag, &digest);
+                self.observer.tag_deleted(&DeletedTag {
+                    repository: repository.clone(),
+                    tag: tag.clone(),
+                    digest,
+                    by: permit.principal().name().to_owned(),
+                    at: self.now(),
+                    request: permit.request().cloned(),
+                });
             }
             Reference::Digest(digest) => {
+                let before = self.metadata.manifest_summary(repository, digest).await?;
                 let tags =
                     self.metadata.delete_manifest(repository, digest).await?.ok_or_else(unknown)?;
-                self.observer.manifest_deleted(repository, digest, &tags);
+                self.observer.manifest_deleted(&DeletedManifest {
+                    repository: repository.clone(),
+                    digest: *digest,
+                    media_type: before.map(|m| m.media_type).unwrap_or_default(),
+                    tags,
+                    by: permit.principal().name().to_owned(),
+                    at: self.now(),
+                    request: permit.request().cloned(),
+                });
             }
         }
         Ok(())

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::sync::Arc;
 
+use access::RequestInfo;
 use oci::{Digest, Reference, RepositoryName, Tag};
 use store::{BlobStore, StoreError, UploadId};
 use time::OffsetDateTime;
@@ -16,6 +17,8 @@ pub struct PushedManifest {
     pub digest: Digest,
     /// What it is served as.
     pub media_type: String,
+    /// Its size in bytes.
+    pub size: u64,
     /// The tags that point at it by this push; empty for a push by digest.
     pub tags: Vec<Tag>,
     /// The manifest that it is about.
@@ -26,6 +29,44 @@ pub struct PushedManifest {
     pub by: String,
     /// When.
     pub at: OffsetDateTime,
+    /// By which request.
+    pub request: Option<Arc<RequestInfo>>,
+}
+
+/// A manifest that is gone, with the tags that pointed at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeletedManifest {
+    /// From where.
+    pub repository: RepositoryName,
+    /// Its digest.
+    pub digest: Digest,
+    /// What it was served as.
+    pub media_type: String,
+    /// The tags that went with it.
+    pub tags: Vec<Tag>,
+    /// Who deleted it.
+    pub by: String,
+    /// When.
+    pub at: OffsetDateTime,
+    /// By which request.
+    pub request: Option<Arc<RequestInfo>>,
+}
+
+/// A tag that was removed; its manifest is still there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeletedTag {
+    /// From where.
+    pub repository: RepositoryName,
+    /// The tag.
+    pub tag: Tag,
+    /// What it pointed at.
+    pub digest: Digest,
+    /// Who removed it.
+    pub by: String,
+    /// When.
+    pub at: OffsetDateTime,
+    /// By which request.
+    pub request: Option<Arc<RequestInfo>>,
 }
 
 /// A manifest that was handed out.
@@ -41,6 +82,8 @@ pub struct Pulled {
     pub by: String,
     /// When.
     pub at: OffsetDateTime,
+    /// By which request.
+    pub request: Option<Arc<RequestInfo>>,
 }
 
 /// Opens an upload for reading while it grows.
@@ -82,9 +125,9 @@ pub trait RegistryObserver: Send + Sync {
     /// A manifest was accepted.
     fn manifest_pushed(&self, _manifest: &PushedManifest) {}
     /// A manifest was deleted, with the tags that pointed at it.
-    fn manifest_deleted(&self, _repository: &RepositoryName, _digest: &Digest, _tags: &[Tag]) {}
+    fn manifest_deleted(&self, _deleted: &DeletedManifest) {}
     /// A tag was removed; its manifest is still there.
-    fn tag_deleted(&self, _repository: &RepositoryName, _tag: &Tag, _digest: &Digest) {}
+    fn tag_deleted(&self, _deleted: &DeletedTag) {}
     /// A manifest was handed out.
     fn pulled(&self, _pulled: &Pulled) {}
 }

@@ -28,7 +28,9 @@ use time::OffsetDateTime;
 pub use blobs::{MountSource, PullError};
 pub use body::ByteStream;
 pub use delete::DeleteError;
-pub use events::{Pulled, PushedManifest, RegistryObserver, UploadOpener};
+pub use events::{
+    DeletedManifest, DeletedTag, Pulled, PushedManifest, RegistryObserver, UploadOpener,
+};
 pub use lists::{ListError, Page};
 pub use manifests::{ManifestPush, PushManifestError};
 pub use uploads::{Chunk, CommittedBlob, UPLOAD_AGE_MAX, UploadError, UploadStatus};

@@ -107,11 +107,13 @@ impl Registry {
             repository: permit.repository().clone(),
             digest,
             media_type: new.media_type,
+            size: new.bytes.len() as u64,
             tags,
             subject: new.subject,
             new: is_new,
             by: new.pushed_by,
             at: new.pushed_at,
+            request: permit.request().cloned(),
         };
         self.observer.manifest_pushed(&pushed);
         Ok(pushed)
@@ -130,6 +132,7 @@ impl Registry {
             reference: reference.clone(),
             by: permit.principal().name().to_owned(),
             at: self.now(),
+            request: permit.request().cloned(),
         });
         Ok(manifest)
     }

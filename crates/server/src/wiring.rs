@@ -9,8 +9,8 @@ use api::distribution::PushVerdict;
 use api::portal::types::{ScanStage, ScanTrigger};
 use api::portal::view::{QueuedScan, ScanEvent, ScanProgress, ScanView};
 use async_trait::async_trait;
-use oci::{Digest, RepositoryName, Tag};
-use registry::{PushedManifest, RegistryObserver, UploadOpener};
+use oci::Digest;
+use registry::{DeletedManifest, DeletedTag, PushedManifest, RegistryObserver, UploadOpener};
 use scanner::Scanner;
 use scanner::arrivals::Arrivals;
 use store::UploadId;
@@ -81,12 +81,12 @@ impl RegistryObserver for Observer {
         self.watchers.tell(ScanEvent::Repository(manifest.repository.clone()));
     }
 
-    fn manifest_deleted(&self, repository: &RepositoryName, _digest: &Digest, _tags: &[Tag]) {
-        self.watchers.tell(ScanEvent::Repository(repository.clone()));
+    fn manifest_deleted(&self, deleted: &DeletedManifest) {
+        self.watchers.tell(ScanEvent::Repository(deleted.repository.clone()));
     }
 
-    fn tag_deleted(&self, repository: &RepositoryName, _tag: &Tag, _digest: &Digest) {
-        self.watchers.tell(ScanEvent::Repository(repository.clone()));
+    fn tag_deleted(&self, deleted: &DeletedTag) {
+        self.watchers.tell(ScanEvent::Repository(deleted.repository.clone()));
     }
 }
 

@@ -1,15 +1,19 @@
 //! One request, taken apart: who asks, what is in its query and headers. The
 //! body goes its own way.
 
-use access::{Permit, Principal, Right, authorise};
+use std::sync::Arc;
+
+use access::request::USER_AGENT_CHARS_MAX;
+use access::{Permit, Principal, RequestInfo, Right, authorise};
 use axum::body::Body;
 use futures::StreamExt;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, header};
 use oci::RepositoryName;
 use registry::ByteStream;
 
 use super::DistributionState;
+use super::auth::service;
 use super::error::OciError;
 
 /// A request of somebody who was recognised, or of nobody.
@@ -17,13 +21,31 @@ pub(super) struct Call {
     pub state: DistributionState,
     pub parts: Parts,
     pub principal: Principal,
+    pub info: Arc<RequestInfo>,
+}
+
+/// Names a request in the log and in answers; the server gives it.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What events and logs tell of a request.
+pub(super) fn info(parts: &Parts, origin: &Origin) -> RequestInfo {
+    let agent = text(&parts.headers, &header::USER_AGENT).unwrap_or_default();
+    RequestInfo {
+        id: text(&parts.headers, &REQUEST_ID).unwrap_or_default().to_owned(),
+        host: origin.host.clone(),
+        method: parts.method.to_string(),
+        user_agent: agent.chars().take(USER_AGENT_CHARS_MAX).collect(),
+        address: service::address(parts),
+    }
 }
 
 impl Call {
     /// A permit, or the answer that says what is lacking.
     pub fn permit<R: Right>(&self, repository: &RepositoryName) -> Result<Permit<R>, OciError> {
         let by_role = self.principal.role().is_some();
-        authorise(&self.principal, repository).map_err(|denied| OciError::denied(denied, by_role))
+        let permit = authorise(&self.principal, repository)
+            .map_err(|denied| OciError::denied(denied, by_role))?;
+        Ok(permit.for_request(Arc::clone(&self.info)))
     }
 
     /// First value of a query parameter.

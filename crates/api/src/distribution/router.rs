@@ -1,5 +1,7 @@
 //! All routes of the distribution API.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
@@ -10,7 +12,7 @@ use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use super::auth::service;
 use super::error::OciError;
 use super::path::Target;
-use super::request::{Call, Origin, text};
+use super::request::{self, Call, Origin, text};
 use super::{DistributionState, blobs, manifests, referrers, tags, uploads};
 
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
@@ -49,7 +51,8 @@ async fn answer(
     let principal =
         state.auth.recognise(authorization, &origin.host, service::address(&parts)).await?;
     let target = Target::parse(parts.uri.path())?;
-    let call = Call { state, parts, principal };
+    let info = Arc::new(request::info(&parts, origin));
+    let call = Call { state, parts, principal, info };
     match target {
         Target::Base => base(&call),
         Target::Catalog => tags::catalog(call).await,
