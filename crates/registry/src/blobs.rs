@@ -2,7 +2,7 @@
 
 use access::{Permit, Principal, Pull, Push, authorise};
 use oci::{Digest, Reference, RepositoryName};
-use store::{BlobFile, StoreError};
+use store::{Blob, StoreError};
 
 use crate::Registry;
 
@@ -51,11 +51,11 @@ impl Registry {
         &self,
         permit: &Permit<Pull>,
         digest: &Digest,
-    ) -> Result<BlobFile, PullError> {
+    ) -> Result<Blob, PullError> {
         let size = self.blob_size(permit, digest).await?;
         let blob = self.blobs.open_blob(digest).await?;
         let blob = blob.ok_or_else(|| {
-            StoreError::corrupt("blob", format!("{digest} has a row but no file"))
+            StoreError::corrupt("blob", format!("{digest} has a row but no bytes"))
         })?;
         if blob.size != size {
             let detail = format!("{digest} should have {size} bytes and has {}", blob.size);

@@ -1,12 +1,12 @@
 //! Uploads: begin, append, resume, finish, cancel, expire
 //! (OCI Distribution 1.1, "Pushing blobs").
 
-use std::io::Read;
 use std::time::Duration;
 
 use access::{Permit, Push};
+use futures::StreamExt;
 use oci::{Algorithm, Digest, Hasher};
-use store::{StoreError, StoredUpload, UploadId};
+use store::{StoreError, StoredUpload, UploadId, UploadWriter};
 use time::OffsetDateTime;
 
 use crate::body::pump;
@@ -18,8 +18,6 @@ use crate::{ByteStream, Registry, UploadOpener};
 pub const UPLOAD_AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Largest blob.
 pub const BLOB_BYTES_MAX: u64 = 1 << 40;
-/// Bytes that are read at a time when a blob is hashed from its file.
-const HASH_BUFFER_BYTES: usize = 1 << 20;
 
 /// Where an upload stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,6 +121,25 @@ pub struct Recovered {
     pub lost_uploads: usize,
 }
 
+/// An upload to which a body was added.
+struct Appended {
+    lease: Lease,
+    upload: StoredUpload,
+    writer: Box<dyn UploadWriter>,
+}
+
+impl Appended {
+    /// Before a client hears how much arrived.
+    async fn flush(&mut self) -> Result<(), StoreError> {
+        let flushed = self.writer.flush().await;
+        if flushed.is_err() {
+            // It may cover bytes that the upload has lost.
+            self.lease.running = None;
+        }
+        flushed
+    }
+}
+
 impl Registry {
     /// Begins an upload. `algorithm` is what it will be closed with, as far as
     /// the client has said; closing with another costs reading it once more.
@@ -172,9 +189,9 @@ impl Registry {
     ) -> Result<UploadStatus, UploadError> {
         let (registry, permit) = (self.clone(), permit.clone());
         let task = tokio::spawn(async move {
-            let (lease, _, size) = registry.append_leased(&permit, id, chunk, body).await?;
-            drop(lease);
-            Ok(UploadStatus { id, size })
+            let mut appended = registry.append_leased(&permit, id, chunk, body).await?;
+            appended.flush().await?;
+            Ok(UploadStatus { id, size: appended.writer.size() })
         });
         task.await.unwrap_or(Err(UploadError::Interrupted))
     }
@@ -191,8 +208,8 @@ impl Registry {
     ) -> Result<CommittedBlob, UploadError> {
         let (registry, permit) = (self.clone(), permit.clone());
         let task = tokio::spawn(async move {
-            let (lease, upload, _) = registry.append_leased(&permit, id, chunk, body).await?;
-            registry.commit(lease, &upload, claimed).await
+            let appended = registry.append_leased(&permit, id, chunk, body).await?;
+            registry.commit(appended.lease, &appended.upload, claimed).await
         });
         task.await.unwrap_or(Err(UploadError::Interrupted))
     }
@@ -278,7 +295,7 @@ impl Registry {
         id: UploadId,
         chunk: Option<Chunk>,
         body: ByteStream,
-    ) -> Result<(Lease, StoredUpload, u64), UploadError> {
+    ) -> Result<Appended, UploadError> {
         let mut lease = self.sessions.lease(id).ok_or(UploadError::Busy(id))?;
         // Looked up under the lease: a request that ended the upload has let go of it.
         let upload = self.open_upload(permit, id).await?;
@@ -303,11 +320,21 @@ impl Registry {
         })
         .await;
         lease.running = running;
-        let received = pumped?;
+        let mut appended = Appended { lease, upload, writer };
+        let received = match pumped {
+            Ok(received) => received,
+            // The client may come back and go on: what it was told counts.
+            Err(error @ (UploadError::BodyBroke { .. } | UploadError::TooManyBytes { .. })) => {
+                appended.flush().await?;
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        };
         if let Some(chunk) = chunk.filter(|c| c.size() != received) {
+            appended.flush().await?;
             return Err(UploadError::ChunkSize { declared: chunk.size(), received });
         }
-        Ok((lease, upload, writer.size()))
+        Ok(appended)
     }
 
     async fn commit(
@@ -335,20 +362,20 @@ impl Registry {
         Ok(CommittedBlob { digest: actual, size })
     }
 
+    /// Hashes an upload whose running hash was lost, or is of another algorithm.
     async fn hash_upload(&self, id: UploadId, algorithm: Algorithm) -> Result<Digest, UploadError> {
-        let mut file = self.blobs.upload_reader(id)?.ok_or(UploadError::Unknown(id))?;
-        let hashing = tokio::task::spawn_blocking(move || {
-            let mut hasher = Hasher::new(algorithm);
-            let mut buffer = vec![0; HASH_BUFFER_BYTES];
-            loop {
-                match file.read(&mut buffer)? {
-                    0 => return Ok(hasher.finish()),
-                    n => hasher.update(&buffer[..n]),
-                }
-            }
-        });
-        let hashed = hashing.await.map_err(|_| UploadError::Interrupted)?;
-        Ok(hashed.map_err(StoreError::io(format!("read upload {id} to hash it")))?)
+        let upload = self.blobs.seal_upload(id).await?.ok_or(UploadError::Unknown(id))?;
+        let mut pieces = upload.stream(0..upload.size);
+        let mut hasher = Hasher::new(algorithm);
+        while let Some(piece) = pieces.next().await {
+            let piece = piece.map_err(StoreError::io(format!("read upload {id} to hash it")))?;
+            let hashing = tokio::task::spawn_blocking(move || {
+                hasher.update(&piece);
+                hasher
+            });
+            hasher = hashing.await.map_err(|_| UploadError::Interrupted)?;
+        }
+        Ok(hasher.finish())
     }
 
     async fn drop_upload(&self, lease: Lease, id: UploadId) -> Result<(), StoreError> {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use analysis::{ANALYSER_VERSION, LayerAnalysis};
 use oci::Digest;
 use store::scan::{Millis, ScanStore};
-use store::{BlobStore, StoreError};
+use store::{BlobFile, BlobStore, StoreError};
 use tokio::sync::watch;
 
 use crate::worker::{LayerWorkers, RunningAnalysis, WorkerError};
@@ -171,17 +171,17 @@ impl Layers {
     }
 
     async fn read_blob(&self, digest: &Digest, media_type: Option<&str>, now: Millis) -> Outcome {
-        let blob = self.inner.blobs.open_blob(digest).await.map_err(LayerError::store)?;
-        let blob = blob.ok_or(LayerError::Missing)?;
+        let blob = self.inner.blobs.blob_file(digest).await.map_err(LayerError::store)?;
+        let BlobFile { file, size, held: _held } = blob.ok_or(LayerError::Missing)?;
         self.inner.read.fetch_add(1, Ordering::Relaxed);
         let mut running = self
             .inner
             .workers
-            .start(blob.file, media_type)
+            .start(file, media_type)
             .await
             .map_err(|e| LayerError::Worker(Arc::new(e)))?;
-        running.available(blob.size);
-        self.finish(digest, running, blob.size, now).await
+        running.available(size);
+        self.finish(digest, running, size, now).await
     }
 
     async fn finish(

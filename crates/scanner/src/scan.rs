@@ -2,7 +2,6 @@
 //! new ones matched, all of it stored in one transaction.
 
 use std::collections::HashMap;
-use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use advisories::Index;
@@ -443,12 +442,7 @@ impl Scanner {
             return Ok(Vec::new());
         };
         let limit = analysis::limits::CONFIG_BYTES_MAX as u64;
-        tokio::task::spawn_blocking(move || {
-            let mut bytes = Vec::new();
-            blob.file.take(limit).read_to_end(&mut bytes).map_err(ScanError::Config)?;
-            Ok(bytes)
-        })
-        .await?
+        blob.read_up_to(limit).await.map_err(ScanError::Config)
     }
 
     fn failure(&self, message: String, attempts: u32) -> ScanFailure {

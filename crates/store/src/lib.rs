@@ -1,6 +1,7 @@
 //! Storage traits, and the suite every backend passes.
 
 pub mod accounts;
+pub mod blob;
 pub mod blobs;
 pub mod catalog;
 pub mod database;
@@ -10,7 +11,8 @@ pub mod scan;
 pub mod suite;
 
 pub use accounts::{Account, AccountStore};
-pub use blobs::{BlobFile, BlobStore, UploadId, UploadWriter};
+pub use blob::{Blob, BlobFile, BlobSource, RangeReader};
+pub use blobs::{BlobStore, ListedBlob, UploadId, UploadWriter};
 pub use catalog::CatalogStore;
 pub use database::{Database, Metadata};
 pub use error::StoreError;

@@ -1,18 +1,16 @@
 //! `GET`, `HEAD`, `DELETE /v2/NAME/blobs/DIGEST`
 //! (OCI Distribution 1.1, "Pulling blobs").
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 
 use access::{Delete, Pull};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures::{Stream, StreamExt, stream};
+use futures::{StreamExt, stream};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use oci::{Digest, RepositoryName};
-use store::BlobFile;
+use store::Blob;
 
 use super::error::OciError;
 use super::ranges::{Selection, select};
@@ -23,8 +21,6 @@ pub(super) const DIGEST_HEADER: HeaderName = HeaderName::from_static("docker-con
 /// Content under a digest never changes; who may see it can.
 pub(super) const FOREVER: HeaderValue =
     HeaderValue::from_static("private, max-age=31536000, immutable");
-/// Bytes that are read at a time; two such pieces are in memory per download.
-const PIECE_BYTES: u64 = 512 << 10;
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 pub(super) async fn blob(
@@ -85,7 +81,7 @@ async fn read(call: &Call, name: &RepositoryName, digest: &Digest) -> Result<Res
     match select(range, size) {
         Selection::Whole => {
             headers.insert(header::CONTENT_LENGTH, size.into());
-            Ok((headers, Body::from_stream(pieces(blob, 0..size))).into_response())
+            Ok((headers, Body::from_stream(blob.stream(0..size))).into_response())
         }
         Selection::Parts(parts) if parts.len() == 1 => {
             let part = parts[0].clone();
@@ -93,10 +89,10 @@ async fn read(call: &Call, name: &RepositoryName, digest: &Digest) -> Result<Res
             headers.extend(
                 content_range(&part, size).try_into().ok().map(|v| (header::CONTENT_RANGE, v)),
             );
-            Ok((StatusCode::PARTIAL_CONTENT, headers, Body::from_stream(pieces(blob, part)))
+            Ok((StatusCode::PARTIAL_CONTENT, headers, Body::from_stream(blob.stream(part)))
                 .into_response())
         }
-        Selection::Parts(parts) => Ok(multipart(blob, parts, headers)?),
+        Selection::Parts(parts) => Ok(multipart(blob, parts, headers)),
         Selection::Unsatisfiable => Ok((
             StatusCode::RANGE_NOT_SATISFIABLE,
             [(header::CONTENT_RANGE, format!("bytes */{size}"))],
@@ -110,11 +106,7 @@ fn content_range(part: &Range<u64>, size: u64) -> String {
 }
 
 /// `multipart/byteranges` (RFC 9110, section 14.6).
-fn multipart(
-    blob: BlobFile,
-    parts: Vec<Range<u64>>,
-    mut headers: HeaderMap,
-) -> Result<Response, OciError> {
+fn multipart(blob: Blob, parts: Vec<Range<u64>>, mut headers: HeaderMap) -> Response {
     let boundary = uuid::Uuid::new_v4().simple().to_string();
     let head = |part: &Range<u64>| {
         let range = content_range(part, blob.size);
@@ -126,57 +118,17 @@ fn multipart(
     let mut length = tail.len() as u64;
     let mut sections = Vec::with_capacity(parts.len());
     for part in parts {
-        let (head, file) = (head(&part), blob.file.try_clone());
-        let file = file.map_err(|error| OciError::internal(&error))?;
+        let head = head(&part);
         length += head.len() as u64 + (part.end - part.start);
-        sections.push((head, BlobFile { file, size: blob.size }, part));
+        sections.push((head, part));
     }
     headers.insert(header::CONTENT_LENGTH, length.into());
     let kind = format!("multipart/byteranges; boundary={boundary}");
     headers.insert(header::CONTENT_TYPE, kind.try_into().unwrap_or(OCTETS));
-    // One after the other: the clones share one position in the file, and each
-    // section seeks when its turn comes.
     let body = stream::iter(sections)
-        .flat_map(|(head, blob, part)| stream::once(async { Ok(head) }).chain(pieces(blob, part)))
-        .chain(stream::once(async { Ok(tail) }));
-    Ok((StatusCode::PARTIAL_CONTENT, headers, Body::from_stream(body)).into_response())
-}
-
-/// Part of a file in large pieces; the next one is read while one is sent.
-fn pieces(blob: BlobFile, part: Range<u64>) -> impl Stream<Item = std::io::Result<Bytes>> + Send {
-    enum State {
-        Start(File, Range<u64>),
-        Reading(tokio::task::JoinHandle<std::io::Result<(Bytes, File)>>, Range<u64>),
-    }
-    let begin = |mut file: File, at: u64, bytes: u64, seek: bool| {
-        tokio::task::spawn_blocking(move || {
-            if seek {
-                file.seek(SeekFrom::Start(at))?;
-            }
-            let mut piece = Vec::with_capacity(bytes as usize);
-            (&file).take(bytes).read_to_end(&mut piece)?;
-            if piece.len() as u64 != bytes {
-                // Ends the connection: better than a body of the wrong length.
-                return Err(std::io::ErrorKind::UnexpectedEof.into());
-            }
-            Ok((Bytes::from(piece), file))
+        .flat_map(move |(head, part)| {
+            stream::once(async { Ok::<_, std::io::Error>(head) }).chain(blob.stream(part))
         })
-    };
-    let next = move |file: File, rest: Range<u64>, seek: bool| {
-        let bytes = (rest.end - rest.start).min(PIECE_BYTES);
-        State::Reading(begin(file, rest.start, bytes, seek), rest.start + bytes..rest.end)
-    };
-    stream::unfold(Some(State::Start(blob.file, part)), move |state| async move {
-        let state = match state? {
-            State::Start(_, part) if part.is_empty() => return None,
-            State::Start(file, part) => next(file, part, true),
-            reading => reading,
-        };
-        let State::Reading(task, rest) = state else { return None };
-        match task.await.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
-            Ok((piece, _)) if rest.is_empty() => Some((Ok(piece), None)),
-            Ok((piece, file)) => Some((Ok(piece), Some(next(file, rest, false)))),
-            Err(error) => Some((Err(error), None)),
-        }
-    })
+        .chain(stream::once(async { Ok(tail) }));
+    (StatusCode::PARTIAL_CONTENT, headers, Body::from_stream(body)).into_response()
 }

@@ -1,7 +1,5 @@
 //! Images of a repository, and one of them.
 
-use std::io::Read;
-
 use analysis::ImageConfig;
 use axum::Json;
 use axum::extract::{Path, State};
@@ -205,11 +203,7 @@ pub(super) async fn read_config(
     if blob.size > CONFIG_BYTES_MAX {
         return Ok(None);
     }
-    let read = move || {
-        let mut bytes = Vec::new();
-        blob.file.take(CONFIG_BYTES_MAX).read_to_end(&mut bytes).map(|_| bytes)
-    };
-    let bytes = tokio::task::spawn_blocking(read).await.map_err(ApiError::internal)?;
+    let bytes = blob.read_up_to(CONFIG_BYTES_MAX).await;
     // What cannot be read is among the image's problems; the page goes on without.
     Ok(ImageConfig::parse(&bytes.map_err(ApiError::internal)?).ok())
 }

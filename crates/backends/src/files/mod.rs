@@ -10,10 +10,15 @@ mod upload;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use oci::{Algorithm, Digest};
-use store::{BlobFile, BlobStore, StoreError, UploadId, UploadWriter};
+use store::{
+    Blob, BlobFile, BlobSource, BlobStore, ListedBlob, StoreError, UploadId, UploadWriter,
+};
+use time::OffsetDateTime;
 
 use upload::FileUpload;
 
@@ -53,6 +58,20 @@ impl FileBlobs {
 
     fn upload_path(&self, id: UploadId) -> PathBuf {
         self.folder.join("uploads").join(id.to_string())
+    }
+
+    /// A file and its size. `None`: there is none.
+    async fn open_file(
+        &self,
+        attempted: String,
+        path: PathBuf,
+    ) -> Result<Option<(File, u64)>, StoreError> {
+        blocking(attempted, move || {
+            let Some(file) = found(File::open(path))? else { return Ok(None) };
+            let size = file.metadata()?.len();
+            Ok(Some((file, size)))
+        })
+        .await
     }
 
     fn blob_path(&self, digest: &Digest) -> PathBuf {
@@ -117,6 +136,11 @@ impl BlobStore for FileBlobs {
         found(File::open(self.upload_path(id))).map_err(StoreError::io(format!("read upload {id}")))
     }
 
+    async fn seal_upload(&self, id: UploadId) -> Result<Option<Blob>, StoreError> {
+        let opened = self.open_file(format!("read upload {id} back"), self.upload_path(id)).await?;
+        Ok(opened.map(|(file, size)| Blob { size, source: BlobSource::File(Arc::new(file)) }))
+    }
+
     async fn commit_upload(&self, id: UploadId, digest: &Digest) -> Result<u64, StoreError> {
         let (from, to) = (self.upload_path(id), self.blob_path(digest));
         blocking(format!("store upload {id} as {digest}"), move || {
@@ -150,14 +174,18 @@ impl BlobStore for FileBlobs {
         .await
     }
 
-    async fn open_blob(&self, digest: &Digest) -> Result<Option<BlobFile>, StoreError> {
-        let path = self.blob_path(digest);
-        blocking(format!("open blob {digest}"), move || {
-            let Some(file) = found(File::open(path))? else { return Ok(None) };
-            let size = file.metadata()?.len();
-            Ok(Some(BlobFile { file, size }))
-        })
-        .await
+    async fn open_blob(&self, digest: &Digest) -> Result<Option<Blob>, StoreError> {
+        let opened = self.open_file(format!("open blob {digest}"), self.blob_path(digest)).await?;
+        Ok(opened.map(|(file, size)| Blob { size, source: BlobSource::File(Arc::new(file)) }))
+    }
+
+    async fn blob_file(&self, digest: &Digest) -> Result<Option<BlobFile>, StoreError> {
+        let opened = self.open_file(format!("open blob {digest}"), self.blob_path(digest)).await?;
+        Ok(opened.map(|(file, size)| BlobFile { file, size, held: None }))
+    }
+
+    async fn blob_url(&self, _: &Digest, _: Duration) -> Result<Option<String>, StoreError> {
+        Ok(None)
     }
 
     async fn blob_size(&self, digest: &Digest) -> Result<Option<u64>, StoreError> {
@@ -172,6 +200,30 @@ impl BlobStore for FileBlobs {
         let path = self.blob_path(digest);
         blocking(format!("delete blob {digest}"), move || found(fs::remove_file(path)).map(drop))
             .await
+    }
+
+    async fn blobs(&self, shard: u8) -> Result<Vec<ListedBlob>, StoreError> {
+        let folder = self.folder.join("blobs");
+        blocking(format!("list the blobs of shard {shard:02x}"), move || {
+            let mut listed = Vec::new();
+            for algorithm in Algorithm::ALL {
+                let folder = folder.join(algorithm.as_str()).join(format!("{shard:02x}"));
+                for entry in fs::read_dir(folder)? {
+                    let entry = entry?;
+                    let name = entry.file_name();
+                    let digest =
+                        name.to_str().map(|hex| Digest::parse(&format!("{algorithm}:{hex}")));
+                    // A stray file is no blob; one may be deleted while it is listed.
+                    let (Some(Ok(digest)), Some(facts)) = (digest, found(entry.metadata())?) else {
+                        continue;
+                    };
+                    let stored_at = OffsetDateTime::from(facts.modified()?);
+                    listed.push(ListedBlob { digest, stored_at });
+                }
+            }
+            Ok(listed)
+        })
+        .await
     }
 }
 
