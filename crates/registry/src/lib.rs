@@ -19,6 +19,7 @@ pub mod lists;
 pub mod manifests;
 mod sessions;
 pub mod uploads;
+pub mod webhooks;
 
 use std::sync::Arc;
 

@@ -83,6 +83,55 @@ pub struct AdminArgs {
 pub enum AdminCommand {
     /// List the accounts.
     Accounts,
+    /// Tell others of pushes and deletions by HTTP.
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum WebhookCommand {
+    /// Make a webhook or change the one of that name; prints it with the secret
+    /// that its signatures are made with.
+    Put {
+        /// 5 to 50 letters and digits.
+        name: String,
+        /// Where to post.
+        #[arg(long)]
+        uri: String,
+        /// push, delete or quarantine; may be repeated.
+        #[arg(long = "action", required = true, value_name = "ACTION")]
+        actions: Vec<String>,
+        /// Which repositories and tags: REPOSITORY or REPOSITORY:TAG, with or without * at the
+        /// end [default: all].
+        #[arg(long, default_value = "", hide_default_value = true)]
+        scope: String,
+        /// A header to send along, as NAME=VALUE; may be repeated.
+        #[arg(long, value_name = "NAME=VALUE")]
+        header: Vec<String>,
+        /// Post CloudEvents 1.0 and not Azure's own form.
+        #[arg(long)]
+        cloud_events: bool,
+        /// Keep it, and send nothing.
+        #[arg(long)]
+        disabled: bool,
+    },
+    /// List the webhooks.
+    List,
+    /// Delete a webhook with its log.
+    Delete {
+        /// Its name.
+        name: String,
+    },
+    /// Have the server post a ping.
+    Ping {
+        /// Its name.
+        name: String,
+    },
+    /// Show what was sent, newest first.
+    Log {
+        /// Its name.
+        name: String,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod inspect;
 mod listener;
+mod notify;
 mod output;
 mod portal;
 mod router;
@@ -13,6 +14,7 @@ mod storage;
 mod target;
 mod telemetry;
 mod tls;
+mod webhook_sender;
 mod wiring;
 
 use std::process::ExitCode;

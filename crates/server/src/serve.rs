@@ -14,6 +14,7 @@ use api::portal::PortalState;
 use backends::advisory_db::AdvisoryDb;
 use backends::sandbox::{SandboxLimits, SandboxPool};
 use registry::Registry;
+use registry::webhooks::Webhooks;
 use scanner::{Scanner, ScannerParts};
 use store::{Account, AccountStore};
 use time::OffsetDateTime;
@@ -23,13 +24,15 @@ use tokio_util::sync::CancellationToken;
 use crate::commands::ADVISORIES_DIR;
 use crate::config::Config;
 use crate::listener::Listener;
+use crate::notify;
 use crate::router::{self, Parts};
 use crate::storage::Storage;
 use crate::tls::{self, Certificates};
+use crate::webhook_sender::HttpSender;
 use crate::wiring;
 
 /// Name of the registry of a fresh install.
-const REGISTRY: &str = "main";
+pub const REGISTRY: &str = "main";
 
 /// Name of the account that the first start makes.
 const ADMIN: &str = "admin";
@@ -73,7 +76,8 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         workers: Arc::new(workers),
         clock: Arc::clone(&clock),
     });
-    let (observer, view) = wiring::wire(&scanner, Arc::clone(&clock), stop.clone());
+    let (notifier, events) = notify::channel();
+    let (observer, view) = wiring::wire(&scanner, notifier, Arc::clone(&clock), stop.clone());
     let registry = Registry::new(blobs.clone(), storage.clone(), observer, registry::wall_clock());
     let recovered = registry.recover().await.context("cannot clear up after the last run")?;
     tracing::info!(?recovered, "uploads of the last run");
@@ -100,6 +104,15 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         registry::wall_clock(),
     ));
     let registry_name: Arc<str> = REGISTRY.into();
+    let subscription = api::azure::subscription_id(&*storage)
+        .await
+        .context("cannot read the subscription's id")?;
+    let webhooks = Webhooks::new(
+        storage.clone(),
+        Arc::new(HttpSender::new()?),
+        registry::wall_clock(),
+        api::azure::registry_id(subscription, REGISTRY).into(),
+    );
     let portal = PortalState {
         auth: Arc::clone(&auth),
         accounts: storage.clone(),
@@ -108,15 +121,8 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         registry_name: Arc::clone(&registry_name),
         plain_http: config.http,
     };
-    let azure = AzureState {
-        auth,
-        inspections,
-        subscription: api::azure::subscription_id(&*storage)
-            .await
-            .context("cannot read the subscription's id")?,
-        registry_name,
-        plain_http: config.http,
-    };
+    let azure =
+        AzureState { auth, inspections, subscription, registry_name, plain_http: config.http };
     let parts =
         Parts { distribution, portal, azure, storage: storage.clone(), scanner: scanner.clone() };
     let router = router::build(parts)?;
@@ -127,12 +133,18 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     tasks.run(follow_advisories(db, scanner.clone(), in_force));
     tasks.run(async move { scanner.catch_up_forever().await });
     tasks.run(sweep(registry));
+    tokio::spawn(notify::deliver(webhooks.clone(), stop.clone()));
+    let drained = CancellationToken::new();
+    let recording = tokio::spawn(notify::record(webhooks, events, drained.clone()));
 
     // An error either way is logged where it happened; serving goes on without.
     let _ = tokio::time::timeout(FIRST_ADVISORIES_WAIT, first).await;
     announce(&url, tls.and_then(|t| t.ca_file).as_deref(), first_password.as_deref());
     tokio::spawn(stop_on_signal(stop.clone()));
     listener.serve(router, stop).await;
+    // What the last requests told is written down before the database closes.
+    drained.cancel();
+    let _ = recording.await;
     storage.close().await;
     tracing::info!("stopped");
     Ok(())

@@ -10,12 +10,15 @@ use api::portal::types::{ScanStage, ScanTrigger};
 use api::portal::view::{QueuedScan, ScanEvent, ScanProgress, ScanView};
 use async_trait::async_trait;
 use oci::Digest;
+use registry::webhooks::payload::RegistryEvent;
 use registry::{DeletedManifest, DeletedTag, PushedManifest, RegistryObserver, UploadOpener};
 use scanner::Scanner;
 use scanner::arrivals::Arrivals;
 use store::UploadId;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
+
+use crate::notify::Notifier;
 
 /// Events that a slow watcher may lag behind before it loses some.
 const EVENTS_BUFFERED: usize = 1024;
@@ -54,6 +57,7 @@ impl Watchers {
 pub struct Observer {
     arrivals: Arrivals,
     watchers: Watchers,
+    notifier: Notifier,
     clock: Arc<dyn Fn() -> i64 + Send + Sync>,
 }
 
@@ -78,10 +82,12 @@ impl RegistryObserver for Observer {
 
     fn manifest_pushed(&self, manifest: &PushedManifest) {
         metrics::counter!("lazaret_manifests_pushed_total").increment(1);
+        RegistryEvent::pushed(manifest).into_iter().for_each(|event| self.notifier.tell(event));
         self.watchers.tell(ScanEvent::Repository(manifest.repository.clone()));
     }
 
     fn manifest_deleted(&self, deleted: &DeletedManifest) {
+        self.notifier.tell(RegistryEvent::deleted(deleted));
         self.watchers.tell(ScanEvent::Repository(deleted.repository.clone()));
     }
 
@@ -166,12 +172,14 @@ fn progress(progress: &scanner::ScanProgress) -> ScanProgress {
 /// Makes the observer and the view over one scanner.
 pub fn wire(
     scanner: &Scanner,
+    notifier: Notifier,
     clock: Arc<dyn Fn() -> i64 + Send + Sync>,
     stop: CancellationToken,
 ) -> (Arc<Observer>, Arc<View>) {
     let watchers = Watchers::new();
     tokio::spawn(relay(scanner.clone(), watchers.clone(), stop));
-    let observer = Observer { arrivals: scanner.arrivals(), watchers: watchers.clone(), clock };
+    let observer =
+        Observer { arrivals: scanner.arrivals(), watchers: watchers.clone(), notifier, clock };
     (Arc::new(observer), Arc::new(View { scanner: scanner.clone(), watchers }))
 }
 

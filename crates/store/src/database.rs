@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use crate::scan::ScanStore;
+use crate::webhooks::WebhookStore;
 use crate::{AccountStore, CatalogStore, RegistryStore};
 
 /// What the registry's use cases ask of metadata.
@@ -12,7 +13,7 @@ impl<T: RegistryStore + ?Sized> Metadata for T {}
 /// Everything that one database keeps. Callers take the part they need; only
 /// who wires the parts together holds the whole.
 #[async_trait]
-pub trait Database: Metadata + AccountStore + CatalogStore + ScanStore {
+pub trait Database: Metadata + AccountStore + CatalogStore + ScanStore + WebhookStore {
     /// Waits for running statements and lets go of the database.
     async fn close(&self);
 }

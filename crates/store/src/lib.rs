@@ -9,6 +9,7 @@ pub mod error;
 pub mod registry;
 pub mod scan;
 pub mod suite;
+pub mod webhooks;
 
 pub use accounts::{Account, AccountStore};
 pub use blob::{Blob, BlobFile, BlobSource, RangeReader};

@@ -30,13 +30,17 @@ pub async fn subscription_id(scans: &dyn ScanStore) -> Result<Uuid, StoreError> 
     Uuid::try_parse(&text).map_err(corrupt)
 }
 
+/// A registry's id, spelled as published queries want it.
+pub fn registry_id(subscription: Uuid, name: &str) -> String {
+    format!(
+        "/subscriptions/{subscription}/resourceGroups/{RESOURCE_GROUP}/providers/Microsoft.ContainerRegistry/registries/{name}"
+    )
+}
+
 impl AzureState {
-    /// The registry's id, spelled as published queries want it.
+    /// The one registry's id.
     pub(super) fn registry_id(&self) -> String {
-        format!(
-            "/subscriptions/{}/resourceGroups/{RESOURCE_GROUP}/providers/Microsoft.ContainerRegistry/registries/{}",
-            self.subscription, self.registry_name
-        )
+        registry_id(self.subscription, &self.registry_name)
     }
 
     /// Refuses a scope that is not ours.

@@ -12,3 +12,4 @@ mod native_api;
 mod pull;
 mod restart;
 mod uploads;
+mod webhooks;

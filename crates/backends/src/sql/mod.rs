@@ -15,6 +15,7 @@ mod catalog;
 mod registry;
 mod row;
 mod scan;
+mod webhooks;
 
 use super::{Db, Store, commit, dialect};
 

@@ -32,6 +32,7 @@ type Store = SqliteStore;
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "registry", include_str!("../../../../migrations/sqlite/0001_registry.sql")),
     (2, "scan", include_str!("../../../../migrations/sqlite/0002_scan.sql")),
+    (7, "webhooks", include_str!("../../../../migrations/sqlite/0007_webhooks.sql")),
 ];
 
 /// The metadata of one installation. Cheap to clone.
@@ -122,6 +123,7 @@ mod tests {
         let store = SqliteStore::open(&folder.path().join("metadata.db")).await.unwrap();
         store::suite::registry::run(&store).await;
         store::suite::accounts::run(&store).await;
+        store::suite::webhooks::run(&store).await;
     }
 
     #[tokio::test]

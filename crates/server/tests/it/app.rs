@@ -71,6 +71,13 @@ impl App {
         request.basic_auth("admin", Some(PASSWORD)).send().await.expect("an answer")
     }
 
+    /// DELETE as admin, of something that is there.
+    pub async fn delete(&self, path: &str) {
+        let request = self.client.delete(format!("{}{path}", self.url));
+        let answer = request.basic_auth("admin", Some(PASSWORD)).send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::ACCEPTED, "{path}");
+    }
+
     /// GET of a JSON document that is there.
     pub async fn json(&self, path: &str) -> Value {
         let response = self.get(path).await;

@@ -7,3 +7,4 @@ mod command_line;
 mod image;
 mod push;
 mod reports;
+mod webhooks;

@@ -4,3 +4,4 @@
 pub mod accounts;
 pub mod blobs;
 pub mod registry;
+pub mod webhooks;
