@@ -77,6 +77,12 @@ fn is_orphan(path: &str, texts: &BTreeMap<String, String>) -> bool {
         .iter()
         .map(|words| format!("{words}{name};"))
         .collect();
+    // One text that several modules compile names its place: `#[path = "../sql/mod.rs"]`.
+    let by_path = format!("#[path = \"../{name}/{file}\"]");
+    let near = folder.rsplit_once('/').map_or(folder, |(above, _)| above);
+    if texts.iter().any(|(other, text)| other.starts_with(near) && text.contains(&by_path)) {
+        return false;
+    }
     let candidates = [
         format!("{parent}/lib.rs"),
         format!("{parent}/main.rs"),
@@ -116,6 +122,15 @@ mod tests {
         let lib = ("crates/a/src/lib.rs", "//! A.\npub mod deep;\nmod one;\n");
         check_files(&[lib, ("crates/a/src/one.rs", "//! 1.\n")], &[]);
         check_files(&[lib, ("crates/a/src/two.rs", "//! 2.\n")], &["two.rs: no `mod` line"]);
+        let by_path = "//! B.\n#[path = \"../sql/mod.rs\"]\nmod sql;\n";
+        check_files(
+            &[
+                ("crates/a/src/lib.rs", "//! A.\nmod b;\n"),
+                ("crates/a/src/b/mod.rs", by_path),
+                ("crates/a/src/sql/mod.rs", "//! SQL.\n"),
+            ],
+            &[],
+        );
         check_files(
             &[
                 lib,
