@@ -76,6 +76,18 @@ impl Tag {
         if valid { Ok(Self(text.to_owned())) } else { Err(ReferenceError::Tag(quoted(text))) }
     }
 
+    /// The tag under which clients of a registry without a referrers list keep
+    /// an index of what refers to `subject`: the digest with a hyphen for its
+    /// colon, its value cut to 64 characters (OCI Distribution 1.1, "Referrers
+    /// Tag Schema").
+    pub fn of_referrers(subject: &Digest) -> Self {
+        /// Characters of a digest's value that the tag holds.
+        const VALUE_CHARS: usize = 64;
+        let mut value = subject.hex();
+        value.truncate(VALUE_CHARS);
+        Self(format!("{}-{value}", subject.algorithm().as_str()))
+    }
+
     /// The tag.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -142,9 +154,20 @@ parsed_text!(Tag);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Algorithm;
 
     fn check(name: &str, valid: bool) {
         assert_eq!(RepositoryName::parse(name).is_ok(), valid, "{name:?}");
+    }
+
+    #[test]
+    fn the_tag_of_referrers_fits_any_digest() {
+        for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
+            let digest = Digest::of(algorithm, b"subject");
+            let tag = Tag::of_referrers(&digest);
+            assert_eq!(Tag::parse(tag.as_str()), Ok(tag.clone()));
+            assert_eq!(tag.as_str(), format!("{}-{}", algorithm.as_str(), &digest.hex()[..64]));
+        }
     }
 
     #[test]

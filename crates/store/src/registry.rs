@@ -239,6 +239,8 @@ pub trait RegistryStore: Send + Sync {
     ) -> Result<Vec<(Tag, Digest)>, StoreError>;
     /// Manifests of the repository that are about `subject`, by digest; only
     /// those of `artifact_type` if one is given. `subject` need not exist.
+    /// About it are those that say so themselves, and those that the index
+    /// under [`Tag::of_referrers`] lists.
     async fn referrers(
         &self,
         repository: &RepositoryName,

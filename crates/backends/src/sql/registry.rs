@@ -538,8 +538,15 @@ impl RegistryStore for Store {
         limit: u32,
     ) -> Result<Vec<ManifestSummary>, StoreError> {
         let sql = format!(
-            "SELECT {} FROM repositories r JOIN manifests m ON m.repository_id = r.id \
-             WHERE r.name = $1 AND m.subject = $2 AND m.digest > $3 AND ($4 IS NULL OR m.artifact_type = $4) \
+            "SELECT {} FROM manifests m WHERE m.id IN ( \
+               SELECT s.id FROM repositories r JOIN manifests s ON s.repository_id = r.id \
+               WHERE r.name = $1 AND s.subject = $2 \
+               UNION \
+               SELECT f.id FROM repositories r JOIN tags t ON t.repository_id = r.id \
+               JOIN manifest_references mr ON mr.manifest_id = t.manifest_id \
+               JOIN manifests f ON f.repository_id = r.id AND f.digest = mr.digest \
+               WHERE r.name = $1 AND t.name = $6 AND mr.kind = 'child') \
+             AND m.digest > $3 AND ($4 IS NULL OR m.artifact_type = $4) \
              ORDER BY m.digest LIMIT $5",
             summary_columns()
         );
@@ -549,6 +556,7 @@ impl RegistryStore for Store {
             .bind(after.map(Digest::to_string).unwrap_or_default())
             .bind(artifact_type)
             .bind(i64::from(limit))
+            .bind(Tag::of_referrers(subject).as_str())
             .fetch_all(self.read())
             .await
             .map_err(StoreError::database("list referrers"))?;

@@ -20,6 +20,7 @@ pub async fn run(store: &dyn RegistryStore) {
     tags_move_and_go(store).await;
     lists_are_sorted_and_paged(store).await;
     referrers_wait_for_no_subject(store).await;
+    referrers_are_also_those_of_the_fallback_tag(store).await;
 }
 
 fn name(text: &str) -> RepositoryName {
@@ -210,4 +211,39 @@ async fn referrers_wait_for_no_subject(store: &dyn RegistryStore) {
     assert_eq!(list(Some("sbom"), None, 9).await, [Digest::sha256(b"r1")]);
     assert_eq!(list(Some("other"), None, 9).await, []);
     assert_eq!(store.referrers(&name("tags"), &subject, None, None, 9).await.unwrap(), []);
+}
+
+async fn referrers_are_also_those_of_the_fallback_tag(store: &dyn RegistryStore) {
+    let (repository, subject) = (name("fallback"), Digest::sha256(b"nor here"));
+    let silent = NewManifest {
+        artifact_type: Some("sbom".into()),
+        ..manifest(b"says nothing of its subject", &[], &[])
+    };
+    let speaking =
+        NewManifest { subject: Some(subject), ..manifest(b"names its subject", &[], &[]) };
+    let absent = Digest::sha256(b"listed, but gone");
+    let mut index = manifest(b"index", &[silent.digest, speaking.digest, absent], &[]);
+    for reference in &mut index.references {
+        (reference.kind, reference.required) = (ReferenceKind::Child, false);
+    }
+    index.tags = vec![Tag::of_referrers(&subject)];
+    for manifest in [&silent, &speaking, &index] {
+        store.put_manifest(&repository, manifest).await.unwrap();
+    }
+    let list = async |kind, after, limit| -> Vec<Digest> {
+        let found = store.referrers(&repository, &subject, kind, after, limit).await.unwrap();
+        found.into_iter().map(|m| m.digest).collect()
+    };
+    let mut expected = vec![silent.digest, speaking.digest];
+    expected.sort_unstable();
+    assert_eq!(list(None, None, 9).await, expected, "each once, and none that is not there");
+    assert_eq!(list(None, Some(&expected[0]), 1).await, expected[1..]);
+    assert_eq!(list(Some("sbom"), None, 9).await, [silent.digest]);
+    // An index of another repository, or another tag of this one, says nothing.
+    let elsewhere = name("fallback/elsewhere");
+    store.put_manifest(&elsewhere, &silent).await.unwrap();
+    assert_eq!(store.referrers(&elsewhere, &subject, None, None, 9).await.unwrap(), []);
+    let tag = Tag::of_referrers(&subject);
+    store.delete_tag(&repository, &tag).await.unwrap();
+    assert_eq!(list(None, None, 9).await, [speaking.digest]);
 }
