@@ -11,7 +11,7 @@ pub mod scope;
 
 pub use permit::{
     Catalog, Delete, Denied, MetadataRead, MetadataWrite, Permit, Pull, Push, Right, authorise,
-    authorise_catalog,
+    authorise_catalog, authorise_mount,
 };
 pub use principal::{Principal, Role};
 pub use request::RequestInfo;

@@ -117,6 +117,19 @@ pub fn authorise<R: Right>(
     }
 }
 
+/// Lets a principal read the source of a mount, by what its account may do.
+///
+/// The scopes of its token do not count: clients ask for a token for the
+/// repository that they push to, and a mount that names no source could not
+/// name a scope either. What a mount gives away is a blob whose digest the
+/// caller knows and which the account may read.
+pub fn authorise_mount(
+    principal: &Principal,
+    source: &RepositoryName,
+) -> Result<Permit<Pull>, Denied> {
+    authorise(&principal.account_behind(), source)
+}
+
 /// Lets a principal list the repositories, or says what it lacks.
 pub fn authorise_catalog(principal: &Principal) -> Result<Catalog, Denied> {
     let wanted = Scope::catalog();
@@ -148,6 +161,11 @@ mod tests {
         let scoped = admin.limited_to(vec![Scope::repository("a", [Action::Pull, Action::Push])]);
         check(&scoped, "a", true);
         check(&scoped, "b", false);
+        let source = RepositoryName::parse("b").unwrap();
+        assert!(authorise::<Pull>(&scoped, &source).is_err());
+        assert!(authorise_mount(&scoped, &source).is_ok(), "the account may read it");
+        let nobody = Principal::account("guest", None).limited_to(vec![]);
+        assert!(authorise_mount(&nobody, &source).is_err());
         check(
             &Principal::account("guest", None)
                 .limited_to(vec![Scope::repository("a", Action::REPOSITORY)]),

@@ -37,6 +37,11 @@ impl Principal {
         Self { limited_to: Some(scopes), ..self }
     }
 
+    /// The account without the limits of the token that it came with.
+    pub fn account_behind(&self) -> Self {
+        Self { limited_to: None, ..self.clone() }
+    }
+
     /// The account's name; empty for nobody.
     pub fn name(&self) -> &str {
         &self.name

@@ -1,6 +1,6 @@
 //! Blobs that repositories hold: read, and mount from one into another.
 
-use access::{Permit, Principal, Pull, Push, authorise};
+use access::{Permit, Principal, Pull, Push, authorise_mount};
 use oci::{Digest, Reference, RepositoryName};
 use store::{Blob, StoreError};
 
@@ -95,7 +95,7 @@ impl Registry {
     ) -> Result<Option<u64>, StoreError> {
         for repository in self.metadata.repositories_with_blob(digest, MOUNT_CANDIDATES_MAX).await?
         {
-            if authorise::<Pull>(principal, &repository).is_ok() {
+            if authorise_mount(principal, &repository).is_ok() {
                 return self.metadata.linked_blob(&repository, digest).await;
             }
         }

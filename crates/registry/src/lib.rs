@@ -52,6 +52,7 @@ pub struct Registry {
     observer: Arc<dyn RegistryObserver>,
     clock: Clock,
     sessions: Arc<sessions::Sessions>,
+    sparse_images: bool,
 }
 
 impl Registry {
@@ -62,7 +63,13 @@ impl Registry {
         observer: Arc<dyn RegistryObserver>,
         clock: Clock,
     ) -> Self {
-        Self { blobs, metadata, observer, clock, sessions: Arc::default() }
+        Self { blobs, metadata, observer, clock, sessions: Arc::default(), sparse_images: false }
+    }
+
+    /// Whether images are accepted although some of their layers are not there.
+    /// Nobody can pull such an image whole before somebody has pushed those.
+    pub fn with_sparse_images(self, accepted: bool) -> Self {
+        Self { sparse_images: accepted, ..self }
     }
 
     fn now(&self) -> OffsetDateTime {

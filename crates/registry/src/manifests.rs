@@ -92,7 +92,7 @@ impl Registry {
             artifact_type: manifest.artifact_type().filter(|t| !t.is_empty()).map(str::to_owned),
             annotations: manifest.annotations().clone(),
             subject: manifest.subject().map(|s| s.digest),
-            references: references(&manifest),
+            references: references(&manifest, self.sparse_images),
             tags: tags.clone(),
             pushed_at: self.now(),
             pushed_by: permit.principal().name().to_owned(),
@@ -148,7 +148,7 @@ impl Registry {
     }
 }
 
-fn references(manifest: &Manifest) -> Vec<ManifestReference> {
+fn references(manifest: &Manifest, sparse: bool) -> Vec<ManifestReference> {
     let of_kind = |kind, targets: &[Descriptor]| -> Vec<ManifestReference> {
         let reference = |(position, target): (usize, &Descriptor)| ManifestReference {
             kind,
@@ -157,7 +157,7 @@ fn references(manifest: &Manifest) -> Vec<ManifestReference> {
             target: target.clone(),
             required: match kind {
                 ReferenceKind::Config => true,
-                ReferenceKind::Layer => !is_foreign_layer(&target.media_type),
+                ReferenceKind::Layer => !sparse && !is_foreign_layer(&target.media_type),
                 // Indexes may be sparse: platforms nobody here runs are left out.
                 ReferenceKind::Child => false,
             },

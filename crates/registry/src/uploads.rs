@@ -80,6 +80,12 @@ pub enum UploadError {
         /// By counting.
         received: u64,
     },
+    /// The body goes on after the end of its range.
+    #[error("chunk is said to have {declared} bytes, but more arrived")]
+    ChunkTooLong {
+        /// By Content-Range.
+        declared: u64,
+    },
     /// More than allowed.
     #[error("body is larger than the {limit} bytes that it may have")]
     TooManyBytes {
@@ -326,7 +332,12 @@ impl Registry {
             // The client may come back and go on: what it was told counts.
             Err(error @ (UploadError::BodyBroke { .. } | UploadError::TooManyBytes { .. })) => {
                 appended.flush().await?;
-                return Err(error);
+                return Err(match (error, chunk) {
+                    (UploadError::TooManyBytes { limit }, Some(chunk)) if limit == chunk.size() => {
+                        UploadError::ChunkTooLong { declared: limit }
+                    }
+                    (error, _) => error,
+                });
             }
             Err(error) => return Err(error),
         };

@@ -22,6 +22,7 @@ struct File {
     http: bool,
     names: Vec<String>,
     tls: TlsFile,
+    registry: RegistryFile,
     inspection: InspectionFile,
     log_format: LogFormat,
 }
@@ -31,6 +32,13 @@ struct File {
 struct TlsFile {
     certificate: Option<PathBuf>,
     key: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RegistryFile {
+    absolute_locations: bool,
+    sparse_images: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -59,6 +67,7 @@ impl Default for File {
             http: false,
             names: Vec::new(),
             tls: TlsFile::default(),
+            registry: RegistryFile::default(),
             inspection: InspectionFile::default(),
             log_format: LogFormat::Text,
         }
@@ -84,6 +93,10 @@ pub struct Config {
     pub names: Vec<String>,
     /// Certificate chain and key, where they are given.
     pub tls: Option<(PathBuf, PathBuf)>,
+    /// Whether `Location` names scheme and host.
+    pub absolute_locations: bool,
+    /// Whether images with missing layers are accepted.
+    pub sparse_images: bool,
     /// Whether the answer to a manifest PUT carries the verdict.
     pub warning_on_push: bool,
     /// The longest that a push waits for its verdict.
@@ -125,6 +138,8 @@ impl Config {
             http,
             names: file.names,
             tls,
+            absolute_locations: file.registry.absolute_locations,
+            sparse_images: file.registry.sparse_images,
             warning_on_push: file.inspection.warning_on_push,
             verdict_wait: Duration::from_millis(file.inspection.verdict_wait_ms),
             workers: file.inspection.workers,
@@ -161,6 +176,8 @@ mod tests {
         assert_eq!(parsed.data, defaults.data);
         assert_eq!(parsed.listen, Some(([127, 0, 0, 1], 8443).into()));
         assert_eq!(parsed.http, defaults.http);
+        assert_eq!(parsed.registry.absolute_locations, defaults.registry.absolute_locations);
+        assert_eq!(parsed.registry.sparse_images, defaults.registry.sparse_images);
         assert_eq!(parsed.inspection.warning_on_push, defaults.inspection.warning_on_push);
         assert_eq!(parsed.inspection.verdict_wait_ms, defaults.inspection.verdict_wait_ms);
         assert_eq!(parsed.inspection.workers, defaults.inspection.workers);

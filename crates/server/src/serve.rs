@@ -78,7 +78,8 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     });
     let (notifier, events) = notify::channel();
     let (observer, view) = wiring::wire(&scanner, notifier, Arc::clone(&clock), stop.clone());
-    let registry = Registry::new(blobs.clone(), storage.clone(), observer, registry::wall_clock());
+    let registry = Registry::new(blobs.clone(), storage.clone(), observer, registry::wall_clock())
+        .with_sparse_images(config.sparse_images);
     let recovered = registry.recover().await.context("cannot clear up after the last run")?;
     tracing::info!(?recovered, "uploads of the last run");
 
@@ -95,6 +96,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         auth: Arc::clone(&auth),
         verdict: Some(Arc::new(verdicts)),
         plain_http: config.http,
+        absolute_locations: config.absolute_locations,
     };
     let inspections = Arc::new(Inspections::new(
         storage.clone(),

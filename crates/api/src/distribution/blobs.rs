@@ -41,7 +41,7 @@ pub(super) async fn blob(
             call.state.registry.delete_blob(&call.permit::<Delete>(&name)?, &digest).await?;
             Ok(StatusCode::ACCEPTED.into_response())
         }
-        _ => Err(OciError::method()),
+        _ => Err(OciError::method("GET, HEAD, DELETE")),
     }
 }
 

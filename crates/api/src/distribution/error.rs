@@ -130,9 +130,13 @@ impl OciError {
         Self { detail, ..self }
     }
 
-    /// The method is not one that the path has.
-    pub fn method() -> Self {
-        Self::new(Code::Unsupported, "the path does not support this method")
+    /// The method is not one that the path has; `allowed` lists those.
+    pub fn method(allowed: &'static str) -> Self {
+        Self::new(
+            Code::Unsupported,
+            format!("the path does not support this method; it has {allowed}"),
+        )
+        .header(header::ALLOW, allowed)
     }
 
     /// Something went wrong here. The log gets the chain, the client a number
@@ -247,7 +251,9 @@ impl From<UploadError> for OciError {
             UploadError::OutOfOrder { .. } => {
                 Self::new(Code::BlobUploadInvalid, error).status(StatusCode::RANGE_NOT_SATISFIABLE)
             }
-            UploadError::ChunkSize { .. } => Self::new(Code::SizeInvalid, error),
+            UploadError::ChunkSize { .. } | UploadError::ChunkTooLong { .. } => {
+                Self::new(Code::SizeInvalid, error)
+            }
             UploadError::TooManyBytes { .. } => {
                 Self::new(Code::SizeInvalid, error).status(StatusCode::PAYLOAD_TOO_LARGE)
             }
@@ -306,8 +312,9 @@ impl From<DeleteError> for OciError {
         match error {
             DeleteError::UnknownManifest(_) => Self::new(Code::ManifestUnknown, error),
             DeleteError::UnknownBlob(_) => Self::new(Code::BlobUnknown, error),
+            // Clients know 405 as "not deleted here", and go on.
             DeleteError::BlobInUse(_) => {
-                Self::new(Code::Denied, error).status(StatusCode::CONFLICT)
+                Self::new(Code::Unsupported, error).header(header::ALLOW, "GET, HEAD")
             }
             DeleteError::Store(error) => error.into(),
         }

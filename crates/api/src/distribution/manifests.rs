@@ -31,7 +31,7 @@ pub(super) async fn manifest(
             call.state.registry.delete_manifest(&call.permit::<Delete>(&name)?, &reference).await?;
             Ok(StatusCode::ACCEPTED.into_response())
         }
-        _ => Err(OciError::method()),
+        _ => Err(OciError::method("GET, HEAD, PUT, DELETE")),
     }
 }
 

@@ -33,4 +33,6 @@ pub struct DistributionState {
     /// The listener speaks without TLS, so that the challenge must name
     /// `http`. A proxy's `X-Forwarded-Proto` counts more.
     pub plain_http: bool,
+    /// `Location` names scheme and host, as the client sees them.
+    pub absolute_locations: bool,
 }

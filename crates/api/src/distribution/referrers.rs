@@ -18,7 +18,7 @@ pub(super) async fn referrers(
     subject: Digest,
 ) -> Result<Response, OciError> {
     if !matches!(call.parts.method, Method::GET | Method::HEAD) {
-        return Err(OciError::method());
+        return Err(OciError::method("GET, HEAD"));
     }
     let permit = call.permit::<Pull>(&name)?;
     let kind = call.query("artifactType").filter(|kind| !kind.is_empty());

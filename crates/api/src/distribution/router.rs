@@ -33,10 +33,14 @@ pub fn router(state: DistributionState) -> Router {
 async fn dispatch(State(state): State<DistributionState>, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
     let origin = Origin::of(&parts, state.plain_http);
+    let absolute = state.absolute_locations;
     let mut response = match answer(state, &origin, parts, body).await {
         Ok(response) => response,
         Err(error) => refused(error, &origin),
     };
+    if absolute {
+        make_location_absolute(&mut response, &origin);
+    }
     response.headers_mut().insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
     response
 }
@@ -65,11 +69,24 @@ async fn answer(
     }
 }
 
+/// Some old clients do not resolve a relative `Location`. The others are better
+/// off with one, since it survives whatever stands between them and us.
+fn make_location_absolute(response: &mut Response, origin: &Origin) {
+    let Some(location) = response.headers_mut().get_mut(header::LOCATION) else { return };
+    let Ok(path) = location.to_str() else { return };
+    if path.starts_with('/')
+        && let Ok(whole) =
+            HeaderValue::try_from(format!("{}://{}{path}", origin.scheme, origin.host))
+    {
+        *location = whole;
+    }
+}
+
 /// Asks everybody to sign in: a client that is let in here never sends its
 /// credentials afterwards.
 fn base(call: &Call) -> Result<Response, OciError> {
     if !matches!(call.parts.method, Method::GET | Method::HEAD) {
-        return Err(OciError::method());
+        return Err(OciError::method("GET, HEAD"));
     }
     if call.principal.is_anonymous() {
         return Err(OciError::unauthorized("authentication required", None));

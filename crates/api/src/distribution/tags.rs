@@ -45,7 +45,7 @@ pub(super) async fn catalog(call: Call) -> Result<Response, OciError> {
 /// Where the page begins and how long it may be.
 fn page_of(call: &Call) -> Result<(Option<String>, u32), OciError> {
     if !matches!(call.parts.method, Method::GET | Method::HEAD) {
-        return Err(OciError::method());
+        return Err(OciError::method("GET, HEAD"));
     }
     let limit = match call.query("n") {
         None => PAGE_ENTRIES_MAX,

@@ -1,6 +1,6 @@
 //! `/v2/NAME/blobs/uploads/` and below (OCI Distribution 1.1, "Pushing blobs").
 
-use access::{Pull, Push};
+use access::Push;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -21,7 +21,7 @@ pub(super) async fn begin(
     body: Body,
 ) -> Result<Response, OciError> {
     if call.parts.method != Method::POST {
-        return Err(OciError::method());
+        return Err(OciError::method("POST"));
     }
     let permit = call.permit::<Push>(&name)?;
     if let Some(digest) = call.query("mount") {
@@ -80,7 +80,7 @@ pub(super) async fn upload(
             registry.cancel_upload(&permit, id).await?;
             Ok(StatusCode::NO_CONTENT.into_response())
         }
-        _ => Err(OciError::method()),
+        _ => Err(OciError::method("GET, HEAD, PATCH, PUT, DELETE")),
     }
 }
 
@@ -99,7 +99,7 @@ async fn mount(
         }
         Some(from) => RepositoryName::parse(&from).ok(),
     };
-    let readable = source.and_then(|name| access::authorise::<Pull>(&call.principal, &name).ok());
+    let readable = source.and_then(|name| access::authorise_mount(&call.principal, &name).ok());
     match readable {
         Some(from) => {
             Ok(mount_from(call, permit, digest, MountSource::Repository(&from)).await?.is_some())

@@ -107,6 +107,7 @@ impl TestApp {
             auth: Arc::new(Authenticator::open(metadata).await.unwrap()),
             verdict: Some(Arc::new(Verdict)),
             plain_http: true,
+            absolute_locations: false,
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

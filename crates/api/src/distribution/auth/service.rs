@@ -58,7 +58,7 @@ pub(in crate::distribution) async fn token(
     let answer = match parts.method {
         Method::GET | Method::HEAD => token_by_query(&state, &parts).await,
         Method::POST => token_by_form(&state, &parts, body).await,
-        _ => Err(OciError::method()),
+        _ => Err(OciError::method("GET, HEAD, POST")),
     };
     answered(answer)
 }
@@ -71,7 +71,7 @@ pub(in crate::distribution) async fn exchange(
     let (parts, body) = request.into_parts();
     let answer = match parts.method {
         Method::POST => exchanged(&state, &parts, body).await,
-        _ => Err(OciError::method()),
+        _ => Err(OciError::method("POST")),
     };
     answered(answer)
 }
