@@ -31,6 +31,8 @@ if ! part_build=$(cargo build --locked --package server 2>&1 </dev/null); then
 else
   corpus=$(scripts/corpus.sh)
   [ -z "$corpus" ] || export LAZARET_CORPUS=$corpus
+  part "conformance" python3 tests/conformance/run.py
+  part "the specification's own suite" tests/conformance/upstream.sh
   part "real clients" tests/clients.sh
   part "an advisory comes and goes" python3 tests/advisory.py
   part "inventories of real images" python3 tests/inventory.py

@@ -16,6 +16,7 @@ import secrets
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -91,10 +92,11 @@ class Tally:
 
 
 class Server:
-    """`lazaret serve --http` on a free loopback port."""
+    """`lazaret serve` on a free loopback port, over plain HTTP unless `tls` is asked for."""
 
-    def __init__(self, data, program=None, arguments=(), environment=None, config=None):
+    def __init__(self, data, program=None, arguments=(), environment=None, config=None, tls=False):
         self.data, self.program, self.arguments = data, program or binary(), list(arguments)
+        self.tls = tls
         self.password = secrets.token_urlsafe(12)
         self.environment = dict(os.environ, LAZARET_ADMIN_PASSWORD=self.password, **(environment or {}))
         self.process, self.port, self.own = None, None, False
@@ -126,7 +128,12 @@ class Server:
 
     @property
     def url(self):
-        return "http://" + self.host
+        return ("https://" if self.tls else "http://") + self.host
+
+    @property
+    def context(self):
+        """What a client needs to trust the server, or None over plain HTTP."""
+        return ssl.create_default_context(cafile=os.path.join(self.data, "tls", "ca.pem")) if self.tls else None
 
     @property
     def db(self):
@@ -139,7 +146,8 @@ class Server:
             self.port = free_port()
             with open(self.log_path, "ab") as log:
                 self.process = subprocess.Popen(
-                    [self.program, "serve", "--http", "--data", self.data, "--listen", self.host] + self.arguments,
+                    [self.program, "serve"] + ([] if self.tls else ["--http"])
+                    + ["--data", self.data, "--listen", self.host] + self.arguments,
                     stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment, start_new_session=True)
             if self.wait_until_ready():
                 return self
@@ -151,7 +159,7 @@ class Server:
             if self.process.poll() is not None:
                 return False
             try:
-                connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+                connection = connect(self.url, 5, self.context)
                 connection.request("GET", "/v2/")
                 status = connection.getresponse().status
                 connection.close()
@@ -198,10 +206,10 @@ class Server:
             return ""
 
     def registry(self):
-        return Registry(self.url, ADMIN, self.password)
+        return Registry(self.url, ADMIN, self.password, context=self.context)
 
     def api(self):
-        return Api(self.url, ADMIN, self.password)
+        return Api(self.url, ADMIN, self.password, context=self.context)
 
     def command(self, *arguments, **options):
         return subprocess.run([self.program, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, **options)
@@ -213,12 +221,18 @@ def free_port():
         return s.getsockname()[1]
 
 
+def connect(url, timeout, context=None):
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme == "https":
+        return http.client.HTTPSConnection(parts.netloc, timeout=timeout, context=context)
+    return http.client.HTTPConnection(parts.netloc, timeout=timeout)
+
+
 class Http:
     """One kept-alive connection with Basic authentication."""
 
-    def __init__(self, url, user, password, timeout=120):
-        parts = urllib.parse.urlsplit(url)
-        self.connect = lambda: http.client.HTTPConnection(parts.netloc, timeout=timeout)
+    def __init__(self, url, user, password, timeout=120, context=None):
+        self.connect = lambda: connect(url, timeout, context)
         self.connection = self.connect()
         self.authorization = "Basic " + base64.b64encode(("%s:%s" % (user, password)).encode()).decode()
 
