@@ -12,7 +12,7 @@ const ROWS: &[&[&str]] = &[
     &["analysis", "matching"],
     &["advisories", "kql", "access"],
     &["packages"],
-    &["oci"],
+    &["oci", "sendfile"],
 ];
 
 /// Without I/O, async, clock or randomness.
@@ -39,6 +39,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("axum", &["api", "server"]),
     ("clap", &["server"]),
     ("landlock", &["backends", "server"]),
+    ("memmap2", &["backends", "sendfile"]),
     ("sqlx", &["backends"]),
     ("utoipa", &["api"]),
 ];

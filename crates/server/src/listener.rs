@@ -11,6 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use sendfile::{FileWindows, KernelStream};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -74,10 +75,13 @@ impl Listener {
             let (router, server, tls) = (router.clone(), Arc::clone(&server), self.tls.clone());
             let watcher = graceful.watcher();
             tokio::spawn(async move {
-                if let Some(io) = handshake(stream, tls).await {
+                if let Some((io, windows)) = handshake(stream, tls).await {
                     let service = router.map_request(
                         move |mut request: http::Request<hyper::body::Incoming>| {
                             request.extensions_mut().insert(ConnectInfo(peer));
+                            if let Some(windows) = windows.clone() {
+                                request.extensions_mut().insert(windows);
+                            }
                             request.map(axum::body::Body::new)
                         },
                     );
@@ -105,10 +109,18 @@ impl Listener {
 trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
-async fn handshake(stream: TcpStream, tls: Option<TlsAcceptor>) -> Option<Box<dyn Io>> {
-    let Some(tls) = tls else { return Some(Box::new(stream)) };
+/// With what its requests may send files with, where bytes go out as they are.
+async fn handshake(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+) -> Option<(Box<dyn Io>, Option<FileWindows>)> {
+    let Some(tls) = tls else {
+        let stream = KernelStream::new(stream);
+        let windows = stream.windows();
+        return Some((Box::new(stream), Some(windows)));
+    };
     match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
-        Ok(Ok(stream)) => Some(Box::new(stream)),
+        Ok(Ok(stream)) => Some((Box::new(stream), None)),
         Ok(Err(error)) => {
             tracing::debug!(%error, "TLS handshake failed");
             None

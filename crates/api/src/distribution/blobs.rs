@@ -2,15 +2,18 @@
 //! (OCI Distribution 1.1, "Pulling blobs").
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use access::{Delete, Pull};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use futures::stream::BoxStream;
 use futures::{StreamExt, stream};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use oci::{Digest, RepositoryName};
-use store::Blob;
+use sendfile::FileWindows;
+use store::{Blob, BlobSource};
 
 use super::error::OciError;
 use super::ranges::{Selection, select};
@@ -21,6 +24,8 @@ pub(super) const DIGEST_HEADER: HeaderName = HeaderName::from_static("docker-con
 /// Content under a digest never changes; who may see it can.
 pub(super) const FOREVER: HeaderValue =
     HeaderValue::from_static("private, max-age=31536000, immutable");
+/// A smaller part of a file is read: that costs less than a mapping.
+const KERNEL_BYTES_MIN: u64 = 64 << 10;
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 pub(super) async fn blob(
@@ -78,10 +83,11 @@ async fn read(call: &Call, name: &RepositoryName, digest: &Digest) -> Result<Res
     let range = if same { call.header(&header::RANGE) } else { None };
     headers.insert(header::CONTENT_TYPE, OCTETS);
     let size = blob.size;
+    let windows = kernel_way(&call.parts);
     match select(range, size) {
         Selection::Whole => {
             headers.insert(header::CONTENT_LENGTH, size.into());
-            Ok((headers, Body::from_stream(blob.stream(0..size))).into_response())
+            Ok((headers, Body::from_stream(content(&blob, 0..size, windows))).into_response())
         }
         Selection::Parts(parts) if parts.len() == 1 => {
             let part = parts[0].clone();
@@ -89,10 +95,10 @@ async fn read(call: &Call, name: &RepositoryName, digest: &Digest) -> Result<Res
             headers.extend(
                 content_range(&part, size).try_into().ok().map(|v| (header::CONTENT_RANGE, v)),
             );
-            Ok((StatusCode::PARTIAL_CONTENT, headers, Body::from_stream(blob.stream(part)))
-                .into_response())
+            let body = Body::from_stream(content(&blob, part, windows));
+            Ok((StatusCode::PARTIAL_CONTENT, headers, body).into_response())
         }
-        Selection::Parts(parts) => Ok(multipart(blob, parts, headers)),
+        Selection::Parts(parts) => Ok(multipart(blob, parts, headers, windows.cloned())),
         Selection::Unsatisfiable => Ok((
             StatusCode::RANGE_NOT_SATISFIABLE,
             [(header::CONTENT_RANGE, format!("bytes */{size}"))],
@@ -106,7 +112,12 @@ fn content_range(part: &Range<u64>, size: u64) -> String {
 }
 
 /// `multipart/byteranges` (RFC 9110, section 14.6).
-fn multipart(blob: Blob, parts: Vec<Range<u64>>, mut headers: HeaderMap) -> Response {
+fn multipart(
+    blob: Blob,
+    parts: Vec<Range<u64>>,
+    mut headers: HeaderMap,
+    windows: Option<FileWindows>,
+) -> Response {
     let boundary = uuid::Uuid::new_v4().simple().to_string();
     let head = |part: &Range<u64>| {
         let range = content_range(part, blob.size);
@@ -127,8 +138,31 @@ fn multipart(blob: Blob, parts: Vec<Range<u64>>, mut headers: HeaderMap) -> Resp
     headers.insert(header::CONTENT_TYPE, kind.try_into().unwrap_or(OCTETS));
     let body = stream::iter(sections)
         .flat_map(move |(head, part)| {
-            stream::once(async { Ok::<_, std::io::Error>(head) }).chain(blob.stream(part))
+            stream::once(async { Ok(head) }).chain(content(&blob, part, windows.as_ref()))
         })
         .chain(stream::once(async { Ok(tail) }));
     (StatusCode::PARTIAL_CONTENT, headers, Body::from_stream(body)).into_response()
+}
+
+/// What the connection sends files with: plain HTTP/1.x has it. HTTP/2 cuts a
+/// body into frames and is better served with pieces in memory.
+fn kernel_way(parts: &http::request::Parts) -> Option<&FileWindows> {
+    parts.extensions.get::<FileWindows>().filter(|_| parts.version <= Version::HTTP_11)
+}
+
+/// Part of a blob as a body: sent by the kernel where that is possible and
+/// worth it, else read.
+fn content(
+    blob: &Blob,
+    part: Range<u64>,
+    windows: Option<&FileWindows>,
+) -> BoxStream<'static, std::io::Result<Bytes>> {
+    let windows = windows.filter(|_| part.end - part.start >= KERNEL_BYTES_MIN);
+    if let (BlobSource::File(file), Some(windows)) = (&blob.source, windows)
+        // No room for a mapping, say: reading needs none.
+        && let Ok(sent) = windows.send(Arc::clone(file), part.clone())
+    {
+        return sent.boxed();
+    }
+    blob.stream(part)
 }

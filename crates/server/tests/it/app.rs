@@ -94,7 +94,8 @@ impl App {
         self.put_manifest(repository, reference, &image.media_type, image.manifest.clone()).await
     }
 
-    async fn push_blob(&self, repository: &str, blob: &Blob) {
+    /// Pushes a blob that the repository may hold already.
+    pub async fn push_blob(&self, repository: &str, blob: &Blob) {
         let path = format!("/v2/{repository}/blobs/{}", blob.digest);
         let there = self.client.head(format!("{}{path}", self.url));
         let there = there.basic_auth("admin", Some(PASSWORD)).send().await.expect("an answer");

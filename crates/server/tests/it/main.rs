@@ -4,6 +4,7 @@
 mod advisories;
 mod app;
 mod command_line;
+mod download;
 mod image;
 mod push;
 mod reports;
