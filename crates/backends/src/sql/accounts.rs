@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use store::{Account, AccountStore, StoreError};
 
-use super::row::{millis, time, value};
+use super::row::{millis, text, time, value};
 use super::{DbRow, Store, commit};
 
 const ATTEMPTED: &str = "look up accounts";
@@ -26,7 +26,7 @@ impl AccountStore for Store {
             "INSERT INTO accounts (name, password_hash, admin, created_at) VALUES ($1, $2, $3, $4) \
              ON CONFLICT DO NOTHING",
         )
-        .bind(&account.name)
+        .bind(text(&account.name))
         .bind(&account.password_hash)
         .bind(account.admin)
         .bind(millis(account.created_at))
@@ -41,7 +41,7 @@ impl AccountStore for Store {
         let row = sqlx::query(
             "SELECT name, password_hash, admin, created_at FROM accounts WHERE name = $1",
         )
-        .bind(name)
+        .bind(text(name))
         .fetch_optional(self.read())
         .await
         .map_err(StoreError::database(ATTEMPTED))?;
@@ -61,7 +61,7 @@ impl AccountStore for Store {
     async fn set_password_hash(&self, name: &str, hash: &str) -> Result<bool, StoreError> {
         let mut tx = self.write().await?;
         let done = sqlx::query("UPDATE accounts SET password_hash = $2 WHERE name = $1")
-            .bind(name)
+            .bind(text(name))
             .bind(hash)
             .execute(&mut *tx)
             .await
@@ -73,7 +73,7 @@ impl AccountStore for Store {
     async fn delete_account(&self, name: &str) -> Result<bool, StoreError> {
         let mut tx = self.write().await?;
         let done = sqlx::query("DELETE FROM accounts WHERE name = $1")
-            .bind(name)
+            .bind(text(name))
             .execute(&mut *tx)
             .await
             .map_err(StoreError::database("delete an account"))?;
@@ -85,13 +85,13 @@ impl AccountStore for Store {
         const ATTEMPTED: &str = "keep a signing key";
         let mut tx = self.write().await?;
         sqlx::query("INSERT INTO secrets (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-            .bind(name)
+            .bind(text(name))
             .bind(fresh)
             .execute(&mut *tx)
             .await
             .map_err(StoreError::database(ATTEMPTED))?;
         let secret = sqlx::query_scalar("SELECT value FROM secrets WHERE name = $1")
-            .bind(name)
+            .bind(text(name))
             .fetch_one(&mut *tx)
             .await
             .map_err(StoreError::database(ATTEMPTED))?;

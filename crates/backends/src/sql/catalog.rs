@@ -11,7 +11,7 @@ use store::catalog::{
 };
 use store::scan::Millis;
 
-use super::row::{json, number, parsed, parsed_option, signed, value};
+use super::row::{json, number, parsed, parsed_option, signed, text, value};
 use super::{DbRow, Store, dialect};
 
 const REPOSITORY: &str = "r.name, (SELECT COUNT(*) FROM tags t WHERE t.repository_id = r.id) AS tags, \
@@ -31,11 +31,16 @@ fn manifest_columns() -> String {
      (SELECT COUNT(*) FROM manifest_references l WHERE l.manifest_id = m.id AND l.kind = 'layer' \
       AND (substr(l.media_type, 1, length($4)) = $4 OR substr(l.media_type, 1, length($5)) = $5 \
        OR substr(l.media_type, 1, length($6)) = $6)) AS file_system_layers, \
-     (SELECT CAST(COALESCE(SUM(b.size), 0) AS BIGINT) FROM manifest_references b \
-      WHERE b.manifest_id = m.id AND b.kind IN ('config', 'layer')) AS content_size, \
+     (SELECT CAST(COALESCE(SUM(CASE WHEN b.size > {SIZE_CLAIM_MAX} THEN {SIZE_CLAIM_MAX} ELSE b.size END), 0) AS BIGINT) \
+      FROM manifest_references b WHERE b.manifest_id = m.id AND b.kind IN ('config', 'layer')) AS content_size, \
      CASE WHEN m.media_type IN ($2, $3) THEN m.bytes END AS bytes"
     )
 }
+
+/// A manifest can claim any size of what it refers to, and a manifest's claims
+/// are summed up: 2^47 bytes each, of which a BIGINT holds more than a manifest
+/// of 4 MiB can list.
+const SIZE_CLAIM_MAX: i64 = 1 << 47;
 
 /// What the media types of Docker's file system layers begin with.
 const DOCKER_LAYERS: &str = "application/vnd.docker.image.rootfs.";
@@ -90,10 +95,11 @@ fn children(bytes: &[u8], media_type: &str) -> Vec<IndexChild> {
     .collect()
 }
 
-/// Text that is to be found as it is, whatever it means to LIKE.
+/// Text that is to be found as it is, whatever it means to LIKE. Names of
+/// repositories have no capital letters, so what is looked for has none either.
 fn pattern(contains: Option<&str>) -> String {
     let mut pattern = String::from("%");
-    for c in contains.unwrap_or_default().chars() {
+    for c in text(contains.unwrap_or_default()).to_lowercase().chars() {
         if matches!(c, '%' | '_' | '\\') {
             pattern.push('\\');
         }
@@ -152,7 +158,7 @@ impl CatalogStore for Store {
     ) -> Result<RepositoryPage, StoreError> {
         const ATTEMPTED: &str = "list repositories";
         let pattern = pattern(contains);
-        let mut tx = self.read().begin().await.map_err(StoreError::database(ATTEMPTED))?;
+        let mut tx = self.read_moment().await?;
         let total: i64 = sqlx::query_scalar(
             "SELECT COUNT(*) FROM repositories r WHERE r.name LIKE $1 ESCAPE '\\'",
         )
@@ -271,8 +277,8 @@ impl CatalogStore for Store {
              JOIN images i ON i.digest = m.digest WHERE (r.name, m.digest) > ($1, $2) \
              ORDER BY r.name, m.digest LIMIT $3",
         )
-        .bind(repository)
-        .bind(digest)
+        .bind(text(repository))
+        .bind(text(digest))
         .bind(i64::from(limit))
         .fetch_all(self.read())
         .await

@@ -9,7 +9,7 @@ use store::{
 };
 use time::OffsetDateTime;
 
-use super::row::{json, millis, number, parsed, parsed_option, signed, time, value};
+use super::row::{json, list, millis, number, parsed, parsed_option, signed, text, time, value};
 use super::{DbConnection, DbRow, Store, commit, dialect};
 
 fn upload(row: &DbRow) -> Result<StoredUpload, StoreError> {
@@ -49,7 +49,8 @@ fn summary(row: &DbRow) -> Result<ManifestSummary, StoreError> {
     })
 }
 
-/// The repository's row, made if there is none.
+/// The repository's row, made if there is none; locked as [`lock_repository`]
+/// does.
 async fn ensure_repository(
     connection: &mut DbConnection,
     name: &RepositoryName,
@@ -64,11 +65,24 @@ async fn ensure_repository(
     .execute(&mut *connection)
     .await
     .map_err(StoreError::database(ATTEMPTED))?;
-    sqlx::query_scalar("SELECT id FROM repositories WHERE name = $1")
+    let id = lock_repository(connection, name).await?;
+    // Repositories are not removed while somebody writes.
+    id.ok_or_else(|| StoreError::corrupt("repository", name))
+}
+
+/// The repository's row, `None` if there is none. Until the transaction ends,
+/// no other one changes what the repository holds, so that what is checked here
+/// holds when it commits.
+async fn lock_repository(
+    connection: &mut DbConnection,
+    name: &RepositoryName,
+) -> Result<Option<i64>, StoreError> {
+    let query = format!("SELECT id FROM repositories WHERE name = $1{}", dialect::LOCK_ROWS);
+    sqlx::query_scalar(sqlx::AssertSqlSafe(query))
         .bind(name.as_str())
-        .fetch_one(connection)
+        .fetch_optional(connection)
         .await
-        .map_err(StoreError::database(ATTEMPTED))
+        .map_err(StoreError::database("look up a repository"))
 }
 
 /// Those blobs that the manifest needs and the repository does not hold, in
@@ -78,8 +92,8 @@ async fn missing_blobs(
     repository_id: i64,
     manifest: &NewManifest,
 ) -> Result<Vec<Digest>, StoreError> {
-    let required: Vec<_> =
-        manifest.references.iter().filter(|r| r.required).map(|r| [r.target.digest]).collect();
+    let required = manifest.references.iter().filter(|r| r.required);
+    let required = required.map(|r| serde_json::json!([r.target.digest]));
     let rows = dialect::rows("$2", &[("digest", "TEXT")]);
     let query = format!(
         "SELECT j.digest FROM {rows} j WHERE NOT EXISTS \
@@ -88,7 +102,7 @@ async fn missing_blobs(
     );
     let missing: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(query))
         .bind(repository_id)
-        .bind(serde_json::json!(required).to_string())
+        .bind(list(required))
         .fetch_all(connection)
         .await
         .map_err(StoreError::database("check the blobs of a manifest"))?;
@@ -128,7 +142,7 @@ async fn insert_references(
          SELECT $1, j.kind, j.place, j.digest, j.media_type, j.size FROM {rows} j"
     )))
     .bind(manifest_id)
-    .bind(serde_json::Value::from_iter(references).to_string())
+    .bind(list(references))
     .execute(connection)
     .await
     .map_err(StoreError::database("store what a manifest refers to"))?;
@@ -146,7 +160,7 @@ impl RegistryStore for Store {
         .bind(upload.repository.as_str())
         .bind(upload.algorithm.as_str())
         .bind(millis(upload.started_at))
-        .bind(&upload.started_by)
+        .bind(text(&upload.started_by))
         .execute(&mut *tx)
         .await
         .map_err(StoreError::database("begin an upload"))?;
@@ -259,15 +273,16 @@ impl RegistryStore for Store {
         digest: &Digest,
     ) -> Result<bool, StoreError> {
         let mut tx = self.write().await?;
-        let done = sqlx::query(
-            "DELETE FROM repository_blobs WHERE digest = $2 \
-             AND repository_id = (SELECT id FROM repositories WHERE name = $1)",
-        )
-        .bind(repository.as_str())
-        .bind(digest.to_string())
-        .execute(&mut *tx)
-        .await
-        .map_err(StoreError::database("take a blob from a repository"))?;
+        let Some(repository_id) = lock_repository(&mut tx, repository).await? else {
+            return Ok(false);
+        };
+        let done =
+            sqlx::query("DELETE FROM repository_blobs WHERE repository_id = $1 AND digest = $2")
+                .bind(repository_id)
+                .bind(digest.to_string())
+                .execute(&mut *tx)
+                .await
+                .map_err(StoreError::database("take a blob from a repository"))?;
         commit(tx).await?;
         Ok(done.rows_affected() > 0)
     }
@@ -316,7 +331,7 @@ impl RegistryStore for Store {
                     "UPDATE manifests SET media_type = $2 WHERE id = $1 AND media_type <> $2",
                 )
                 .bind(id)
-                .bind(&manifest.media_type)
+                .bind(text(&manifest.media_type))
                 .execute(&mut *tx)
                 .await
                 .map_err(StoreError::database(ATTEMPTED))?;
@@ -330,13 +345,13 @@ impl RegistryStore for Store {
                 )
                 .bind(repository_id)
                 .bind(manifest.digest.to_string())
-                .bind(&manifest.media_type)
+                .bind(text(&manifest.media_type))
                 .bind(signed(manifest.bytes.len() as u64))
-                .bind(&manifest.artifact_type)
+                .bind(manifest.artifact_type.as_deref().map(text))
                 .bind(manifest.subject.map(|s| s.to_string()))
                 .bind(serde_json::json!(manifest.annotations).to_string())
                 .bind(millis(manifest.pushed_at))
-                .bind(&manifest.pushed_by)
+                .bind(text(&manifest.pushed_by))
                 .bind(&manifest.bytes[..])
                 .fetch_one(&mut *tx)
                 .await
@@ -440,15 +455,16 @@ impl RegistryStore for Store {
     ) -> Result<Option<Vec<Tag>>, StoreError> {
         const ATTEMPTED: &str = "delete a manifest";
         let mut tx = self.write().await?;
-        let id: Option<i64> = sqlx::query_scalar(
-            "SELECT m.id FROM repositories r JOIN manifests m ON m.repository_id = r.id \
-             WHERE r.name = $1 AND m.digest = $2",
-        )
-        .bind(repository.as_str())
-        .bind(digest.to_string())
-        .fetch_optional(&mut *tx)
-        .await
-        .map_err(StoreError::database(ATTEMPTED))?;
+        let Some(repository_id) = lock_repository(&mut tx, repository).await? else {
+            return Ok(None);
+        };
+        let id: Option<i64> =
+            sqlx::query_scalar("SELECT id FROM manifests WHERE repository_id = $1 AND digest = $2")
+                .bind(repository_id)
+                .bind(digest.to_string())
+                .fetch_optional(&mut *tx)
+                .await
+                .map_err(StoreError::database(ATTEMPTED))?;
         let Some(id) = id else { return Ok(None) };
         let rows = sqlx::query("DELETE FROM tags WHERE manifest_id = $1 RETURNING name")
             .bind(id)
@@ -473,11 +489,14 @@ impl RegistryStore for Store {
         tag: &Tag,
     ) -> Result<Option<Digest>, StoreError> {
         let mut tx = self.write().await?;
+        let Some(repository_id) = lock_repository(&mut tx, repository).await? else {
+            return Ok(None);
+        };
         let row = sqlx::query(
-            "DELETE FROM tags WHERE name = $2 AND repository_id = (SELECT id FROM repositories WHERE name = $1) \
-             RETURNING (SELECT digest FROM manifests WHERE id = manifest_id) AS digest",
+            "DELETE FROM tags WHERE repository_id = $1 AND name = $2 \
+             RETURNING (SELECT m.digest FROM manifests m WHERE m.id = tags.manifest_id) AS digest",
         )
-        .bind(repository.as_str())
+        .bind(repository_id)
         .bind(tag.as_str())
         .fetch_optional(&mut *tx)
         .await
@@ -501,7 +520,7 @@ impl RegistryStore for Store {
     ) -> Result<Vec<RepositoryName>, StoreError> {
         let rows =
             sqlx::query("SELECT name FROM repositories WHERE name > $1 ORDER BY name LIMIT $2")
-                .bind(after.unwrap_or_default())
+                .bind(text(after.unwrap_or_default()))
                 .bind(i64::from(limit))
                 .fetch_all(self.read())
                 .await
@@ -521,7 +540,7 @@ impl RegistryStore for Store {
              WHERE r.name = $1 AND t.name > $2 ORDER BY t.name LIMIT $3",
         )
         .bind(repository.as_str())
-        .bind(after.unwrap_or_default())
+        .bind(text(after.unwrap_or_default()))
         .bind(i64::from(limit))
         .fetch_all(self.read())
         .await
@@ -554,7 +573,7 @@ impl RegistryStore for Store {
             .bind(repository.as_str())
             .bind(subject.to_string())
             .bind(after.map(Digest::to_string).unwrap_or_default())
-            .bind(artifact_type)
+            .bind(artifact_type.map(text))
             .bind(i64::from(limit))
             .bind(Tag::of_referrers(subject).as_str())
             .fetch_all(self.read())

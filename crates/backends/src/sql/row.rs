@@ -1,5 +1,8 @@
 //! Values in and out of rows.
 
+use std::borrow::Cow;
+
+use serde_json::Value;
 use sqlx::Row;
 use store::StoreError;
 use time::OffsetDateTime;
@@ -47,6 +50,36 @@ pub(super) fn number<T: TryFrom<i64, Error: std::fmt::Display>>(
 ) -> Result<T, StoreError> {
     let number: i64 = value(row, column)?;
     T::try_from(number).map_err(|error| StoreError::corrupt("number", error))
+}
+
+/// Foreign text as every database keeps it: PostgreSQL refuses a NUL, and
+/// SQLite's functions stop at one. Whatever is stored or looked up by a text
+/// that nobody has parsed passes through here.
+pub(super) fn text(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') {
+        Cow::Owned(text.replace('\0', "\u{fffd}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// The parameter of `dialect::rows`: a JSON array of the rows, each an array,
+/// with their texts as [`text`] has them.
+pub(super) fn list(rows: impl IntoIterator<Item = Value>) -> String {
+    fn clean(value: &mut Value) {
+        match value {
+            Value::String(s) => {
+                if let Cow::Owned(replaced) = text(s) {
+                    *s = replaced;
+                }
+            }
+            Value::Array(values) => values.iter_mut().for_each(clean),
+            _ => {}
+        }
+    }
+    let mut rows = Value::from_iter(rows);
+    clean(&mut rows);
+    rows.to_string()
 }
 
 /// Integers of databases are signed; what does not fit is somebody's false claim.

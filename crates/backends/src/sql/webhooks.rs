@@ -86,14 +86,14 @@ impl WebhookStore for Store {
              scope = excluded.scope, enabled = excluded.enabled, format = excluded.format, secret = excluded.secret",
         )
         .bind(webhook.id.to_string())
-        .bind(&webhook.name)
-        .bind(&webhook.service_uri)
+        .bind(row::text(&webhook.name))
+        .bind(row::text(&webhook.service_uri))
         .bind(json!(webhook.headers).to_string())
         .bind(json!(webhook.actions).to_string())
-        .bind(&webhook.scope)
+        .bind(row::text(&webhook.scope))
         .bind(webhook.enabled)
         .bind(webhook.format.as_str())
-        .bind(&webhook.secret)
+        .bind(row::text(&webhook.secret))
         .bind(millis(webhook.created_at))
         .execute(&mut *tx)
         .await
@@ -104,7 +104,7 @@ impl WebhookStore for Store {
     async fn webhook(&self, name: &str) -> Result<Option<Webhook>, StoreError> {
         let query = format!("SELECT {WEBHOOK} FROM webhooks w WHERE w.name = $1");
         let row = sqlx::query(sqlx::AssertSqlSafe(query))
-            .bind(name)
+            .bind(row::text(name))
             .fetch_optional(self.read())
             .await
             .map_err(StoreError::database("look up a webhook"))?;
@@ -123,7 +123,7 @@ impl WebhookStore for Store {
     async fn delete_webhook(&self, name: &str) -> Result<bool, StoreError> {
         let mut tx = self.write().await?;
         let done = sqlx::query("DELETE FROM webhooks WHERE name = $1")
-            .bind(name)
+            .bind(row::text(name))
             .execute(&mut *tx)
             .await
             .map_err(StoreError::database("delete a webhook"))?;
@@ -132,11 +132,10 @@ impl WebhookStore for Store {
     }
 
     async fn add_deliveries(&self, deliveries: &[Delivery]) -> Result<(), StoreError> {
-        let row = |d: &Delivery| {
+        let to_row = |d: &Delivery| {
             let (state, next_at) = columns(d.state);
             json!([d.id, d.webhook_id, d.action, millis(d.created_at), d.body, state, next_at])
         };
-        let rows: serde_json::Value = deliveries.iter().map(row).collect();
         let source = dialect::rows(
             "$1",
             &[
@@ -156,7 +155,7 @@ impl WebhookStore for Store {
              SELECT j.id, j.webhook_id, j.action, j.created_at, j.body, j.state, 0, j.next_at FROM {source} j \
              WHERE EXISTS (SELECT 1 FROM webhooks w WHERE w.id = j.webhook_id)"
         )))
-        .bind(rows.to_string())
+        .bind(row::list(deliveries.iter().map(to_row)))
         .execute(&mut *tx)
         .await
         .map_err(StoreError::database("store what is to be sent to a webhook"))?;
@@ -200,9 +199,8 @@ impl WebhookStore for Store {
              w.created_at AS made_at FROM {source} j JOIN webhook_deliveries d ON d.id = j.id \
              JOIN webhooks w ON w.id = d.webhook_id ORDER BY d.created_at, d.id"
         );
-        let ids: serde_json::Value = ids.into_iter().map(|id| json!([id])).collect();
         let rows = sqlx::query(sqlx::AssertSqlSafe(query))
-            .bind(ids.to_string())
+            .bind(row::list(ids.iter().map(|id| json!([id]))))
             .fetch_all(&mut *tx)
             .await
             .map_err(StoreError::database(ATTEMPTED))?;
@@ -228,8 +226,7 @@ impl WebhookStore for Store {
         .bind(millis(attempt.at))
         .bind(i64::try_from(attempt.took.as_millis()).unwrap_or(i64::MAX))
         .bind(attempt.status.map(i64::from))
-        // PostgreSQL's text holds no NUL.
-        .bind(attempt.answer.replace('\0', "\u{fffd}"))
+        .bind(row::text(&attempt.answer))
         .execute(&mut *tx)
         .await
         .map_err(StoreError::database("write down a delivery"))?;

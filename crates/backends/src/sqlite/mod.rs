@@ -79,6 +79,27 @@ impl SqliteStore {
             .map_err(StoreError::database("begin to write"))
     }
 
+    /// The same, for one who must be alone. Here everybody is.
+    #[allow(dead_code, reason = "the collector of garbage, which is being written, is alone")]
+    async fn write_alone(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        self.write().await
+    }
+
+    /// The same, for images and what matching said of their packages.
+    async fn write_images(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        self.write().await
+    }
+
+    /// The same, for findings on packages that images hold already.
+    async fn write_findings(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        self.write().await
+    }
+
+    /// Begins a transaction that only reads, all of it from one moment.
+    async fn read_moment(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        self.readers.begin().await.map_err(StoreError::database("begin to read"))
+    }
+
     /// Connections that see the last committed state.
     fn read(&self) -> &SqlitePool {
         &self.readers
@@ -121,9 +142,7 @@ mod tests {
     async fn passes_the_suite() {
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&folder.path().join("metadata.db")).await.unwrap();
-        store::suite::registry::run(&store).await;
-        store::suite::accounts::run(&store).await;
-        store::suite::webhooks::run(&store).await;
+        store::suite::database(&store).await;
     }
 
     #[tokio::test]

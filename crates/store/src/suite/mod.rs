@@ -3,5 +3,16 @@
 
 pub mod accounts;
 pub mod blobs;
+pub mod catalog;
 pub mod registry;
+pub mod scan;
 pub mod webhooks;
+
+/// Every case of metadata.
+pub async fn database(store: &dyn crate::Database) {
+    registry::run(store).await;
+    accounts::run(store).await;
+    catalog::run(store).await;
+    scan::run(store).await;
+    webhooks::run(store).await;
+}

@@ -5,9 +5,9 @@ mod write;
 
 use async_trait::async_trait;
 use oci::Digest;
+use oci::media_type::{DOCKER_LIST, OCI_INDEX};
 use packages::Namespace;
 use serde_json::json;
-use sqlx::Row;
 use store::StoreError;
 use store::scan::{
     CauseOf, DueImage, FailedScan, FindingEvent, ImageFindingRow, ImagePackage, ImagePlatform,
@@ -15,17 +15,102 @@ use store::scan::{
     StoredFinding, StoredImage, StoredImagePackage, StoredPackage,
 };
 
-use super::row::signed;
-use super::{Store, commit};
+use super::row::{list, number, parsed, signed, text, value};
+use super::{DbRow, Store, commit, dialect, retried};
 use rows::{
-    FINDING_COLUMNS, IMAGE_COLUMNS, PACKAGE_COLUMNS, digest_of, fetch_image, finding_row,
-    from_json, item_of, namespace_of, stored_finding, stored_image, stored_package, to_json,
-    unsigned,
+    FINDING_COLUMNS, IMAGE_COLUMNS, PACKAGE_COLUMNS, fetch_image, finding_row, item_of,
+    json_or_default, namespace_of, stored_finding, stored_image, stored_package, to_json,
 };
 use write::{
-    BATCH_ROWS, failed, insert_layers, known_packages, package_keys, refresh_image, write_image,
-    write_match,
+    BATCH_ROWS, DIGEST, PACKAGE_KEY, digests, insert_layers, known_packages, package_keys,
+    package_rows, refresh_image, write_image, write_match,
 };
+
+impl Store {
+    /// Gives a batch of packages that are not all known their rows.
+    async fn intern_new(
+        &self,
+        keys: &str,
+        batch: &[ImagePackage],
+    ) -> Result<Vec<Option<StoredPackage>>, StoreError> {
+        const ATTEMPTED: &str = "intern packages";
+        let (columns, rows) = (PACKAGE_KEY.join(", "), package_rows());
+        let mut tx = self.write().await?;
+        // In one order, so that two who intern the same ones do not wait for each other.
+        sqlx::query(sqlx::AssertSqlSafe(format!(
+            "INSERT INTO packages ({columns}, match_name) SELECT {columns}, match_name FROM {rows} j WHERE true \
+             ORDER BY {columns} ON CONFLICT DO NOTHING"
+        )))
+        .bind(keys)
+        .execute(&mut *tx)
+        .await
+        .map_err(StoreError::database(ATTEMPTED))?;
+        let known = known_packages(&mut *tx, keys, batch).await?;
+        commit(tx).await?;
+        Ok(known)
+    }
+
+    /// One attempt of `save_image`.
+    async fn write_scan(
+        &self,
+        image: &ImageRecord,
+        matches: &[&PackageMatch],
+        generation: i64,
+        cause_of: CauseOf<'_>,
+    ) -> Result<StoredImage, StoreError> {
+        let mut tx = self.write_images().await?;
+        for one in matches {
+            write_match(&mut tx, one, generation, cause_of, image.finished_at).await?;
+        }
+        let id = write_image(&mut tx, image).await?;
+        refresh_image(&mut tx, id).await?;
+        let stored = fetch_image(&mut tx, &image.digest).await?;
+        commit(tx).await?;
+        stored.ok_or_else(|| StoreError::corrupt("image", "it has no row after it was stored"))
+    }
+
+    /// One attempt of `apply_matches`.
+    async fn write_matches(
+        &self,
+        matches: &[&PackageMatch],
+        generation: i64,
+        cause_of: CauseOf<'_>,
+        now: Millis,
+    ) -> Result<Vec<Digest>, StoreError> {
+        let mut tx = self.write_findings().await?;
+        let mut changed = Vec::new();
+        for one in matches {
+            if write_match(&mut tx, one, generation, cause_of, now).await? {
+                changed.push(json!([one.package_id]));
+            }
+        }
+        let rows = dialect::rows("$1", &[("package_id", "BIGINT")]);
+        let join = dialect::FORCED_JOIN;
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "SELECT DISTINCT i.id, i.digest FROM {rows} j {join} image_packages ip ON ip.package_id = j.package_id \
+             JOIN images i ON i.id = ip.image_id ORDER BY i.id"
+        )))
+        .bind(list(changed))
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(StoreError::database("find the images of packages"))?;
+        let mut images = Vec::with_capacity(rows.len());
+        for row in rows {
+            refresh_image(&mut tx, value(&row, "id")?).await?;
+            images.push(parsed(&row, "digest")?);
+        }
+        commit(tx).await?;
+        Ok(images)
+    }
+}
+
+/// In the order of packages: two who write the same ones then wait for each
+/// other once, and never both.
+fn in_order(matches: &[PackageMatch]) -> Vec<&PackageMatch> {
+    let mut matches: Vec<_> = matches.iter().collect();
+    matches.sort_unstable_by_key(|one| one.package_id);
+    matches
+}
 
 #[async_trait]
 impl ScanStore for Store {
@@ -34,16 +119,15 @@ impl ScanStore for Store {
         layer: &Digest,
         analyser_version: u32,
     ) -> Result<Option<Vec<u8>>, StoreError> {
-        let row = sqlx::query(
+        sqlx::query_scalar(
             "SELECT a.analysis FROM layers l JOIN layer_analyses a ON a.layer_id = l.id \
              WHERE l.digest = $1 AND a.analyser_version = $2",
         )
         .bind(layer.to_string())
-        .bind(analyser_version)
+        .bind(i64::from(analyser_version))
         .fetch_optional(self.read())
         .await
-        .map_err(failed("read the analysis of a layer"))?;
-        Ok(row.map(|r| r.get(0)))
+        .map_err(StoreError::database("read the analysis of a layer"))
     }
 
     async fn save_layer_analysis(
@@ -53,20 +137,19 @@ impl ScanStore for Store {
         analysis: &[u8],
         now: Millis,
     ) -> Result<(), StoreError> {
-        let what = "store the analysis of a layer";
         let mut tx = self.write().await?;
-        insert_layers(&mut tx, std::slice::from_ref(layer)).await.map_err(failed(what))?;
+        insert_layers(&mut tx, std::slice::from_ref(layer)).await?;
         sqlx::query(
             "INSERT INTO layer_analyses (layer_id, analyser_version, analysis, analysed_at) \
              SELECT id, $2, $3, $4 FROM layers WHERE digest = $1 ON CONFLICT DO NOTHING",
         )
         .bind(layer.to_string())
-        .bind(analyser_version)
+        .bind(i64::from(analyser_version))
         .bind(analysis)
         .bind(now)
         .execute(&mut *tx)
         .await
-        .map_err(failed(what))?;
+        .map_err(StoreError::database("store the analysis of a layer"))?;
         commit(tx).await
     }
 
@@ -74,27 +157,13 @@ impl ScanStore for Store {
         &self,
         packages: &[ImagePackage],
     ) -> Result<Vec<StoredPackage>, StoreError> {
-        let what = "intern packages";
         let mut out = Vec::with_capacity(packages.len());
         for batch in packages.chunks(BATCH_ROWS) {
             let keys = package_keys(batch);
-            let known = known_packages(self.read(), &keys, batch).await.map_err(failed(what))?;
-            if known.iter().all(Option::is_some) {
-                out.extend(known.into_iter().flatten());
-                continue;
+            let mut rows = known_packages(self.read(), &keys, batch).await?;
+            if !rows.iter().all(Option::is_some) {
+                rows = retried(|| self.intern_new(&keys, batch)).await?;
             }
-            let mut tx = self.write().await?;
-            sqlx::query(
-                "INSERT INTO packages (namespace, type, name, version, arch, source_name, source_version, match_name) \
-                 SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7 \
-                 FROM json_each($1) WHERE true ON CONFLICT DO NOTHING",
-            )
-            .bind(&keys)
-            .execute(&mut *tx)
-            .await
-            .map_err(failed(what))?;
-            let rows = known_packages(&mut *tx, &keys, batch).await.map_err(failed(what))?;
-            commit(tx).await?;
             for row in rows {
                 out.push(row.ok_or_else(|| {
                     StoreError::corrupt("package", "it has no row after it was interned")
@@ -111,48 +180,33 @@ impl ScanStore for Store {
         generation: i64,
         cause_of: CauseOf<'_>,
     ) -> Result<StoredImage, StoreError> {
-        let what = "store an inspected image";
-        let mut tx = self.write().await?;
-        for one in matches {
-            write_match(&mut tx, one, generation, cause_of, image.finished_at)
-                .await
-                .map_err(failed(what))?;
-        }
-        write_image(&mut tx, image).await.map_err(failed(what))?;
-        let id: i64 = sqlx::query_scalar("SELECT id FROM images WHERE digest = $1")
-            .bind(image.digest.to_string())
-            .fetch_one(&mut *tx)
-            .await
-            .map_err(failed(what))?;
-        refresh_image(&mut tx, id).await.map_err(failed(what))?;
-        let stored = fetch_image(&mut tx, &image.digest).await.map_err(failed(what))?;
-        commit(tx).await?;
-        stored.ok_or_else(|| StoreError::corrupt("image", "it has no row after it was stored"))
+        let matches = in_order(matches);
+        retried(|| self.write_scan(image, &matches, generation, cause_of)).await
     }
 
     async fn save_failed_scan(&self, scan: &FailedScan) -> Result<(), StoreError> {
-        let what = "store a failed scan";
         let mut tx = self.write().await?;
         sqlx::query(
             "INSERT INTO images (digest, analyser_version, scan_state, scan_trigger, failure, attempts, retry_at, \
              started_at, finished_at, platform, problems, status, cause) \
              VALUES ($1, $2, 'failed', $3, $4, $9, $5, $6, $7, $8, '[]', 'not_applicable', 'the scan failed: ' || $4) \
-             ON CONFLICT (digest) DO UPDATE SET failure = $4, attempts = $9, retry_at = $5, \
-             scan_trigger = $3, started_at = $6, finished_at = $7, scan_state = 'failed', revision = revision + 1, \
-             cause = CASE WHEN status = 'not_applicable' THEN 'the scan failed: ' || $4 ELSE cause END",
+             ON CONFLICT (digest) DO UPDATE SET failure = excluded.failure, attempts = excluded.attempts, \
+             retry_at = excluded.retry_at, scan_trigger = excluded.scan_trigger, started_at = excluded.started_at, \
+             finished_at = excluded.finished_at, scan_state = 'failed', revision = images.revision + 1, \
+             cause = CASE WHEN images.status = 'not_applicable' THEN excluded.cause ELSE images.cause END",
         )
         .bind(scan.digest.to_string())
-        .bind(scan.analyser_version)
+        .bind(i64::from(scan.analyser_version))
         .bind(&scan.trigger)
-        .bind(&scan.failure.message)
+        .bind(text(&scan.failure.message))
         .bind(scan.failure.retry_at)
         .bind(scan.started_at)
         .bind(scan.finished_at)
         .bind(to_json(&ImagePlatform::default()))
-        .bind(scan.failure.attempts)
+        .bind(i64::from(scan.failure.attempts))
         .execute(&mut *tx)
         .await
-        .map_err(failed(what))?;
+        .map_err(StoreError::database("store a failed scan"))?;
         commit(tx).await
     }
 
@@ -162,19 +216,21 @@ impl ScanStore for Store {
     ) -> Result<Vec<StoredPackage>, StoreError> {
         let mut out = Vec::new();
         for batch in names.chunks(BATCH_ROWS) {
-            let keys = json!(
-                batch.iter().map(|(ns, name)| json!([ns.as_str(), name])).collect::<Vec<_>>()
-            )
-            .to_string();
+            let asked = batch.iter().map(|(namespace, name)| json!([namespace.as_str(), name]));
+            let rows = dialect::rows("$1", &[("namespace", "TEXT"), ("match_name", "TEXT")]);
+            let join = dialect::FORCED_JOIN;
             let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-                "SELECT {PACKAGE_COLUMNS} FROM json_each($1) j \
-                 CROSS JOIN packages p ON p.namespace = j.value->>0 AND p.match_name = j.value->>1"
+                "SELECT {PACKAGE_COLUMNS} FROM {rows} j {join} packages p \
+                 ON {}",
+                dialect::same("p", "j", &["namespace", "match_name"])
             )))
-            .bind(keys)
+            .bind(list(asked))
             .fetch_all(self.read())
             .await
-            .map_err(failed("look up packages by name"))?;
-            out.extend(rows.iter().map(stored_package));
+            .map_err(StoreError::database("look up packages by name"))?;
+            for row in &rows {
+                out.push(stored_package(row)?);
+            }
         }
         Ok(out)
     }
@@ -190,24 +246,24 @@ impl ScanStore for Store {
         )))
         .bind(after)
         .bind(generation)
-        .bind(limit)
+        .bind(i64::from(limit))
         .fetch_all(self.read())
         .await
-        .map_err(failed("list packages to match again"))?;
-        Ok(rows.iter().map(stored_package).collect())
+        .map_err(StoreError::database("list packages to match again"))?;
+        rows.iter().map(stored_package).collect()
     }
 
     async fn mark_for_rescan(&self, namespace: &Namespace) -> Result<u64, StoreError> {
-        let what = "mark images to be inspected again";
         let mut tx = self.write().await?;
-        let done = sqlx::query(
+        let of_namespace = dialect::equal("p.namespace", "$1");
+        let done = sqlx::query(sqlx::AssertSqlSafe(format!(
             "UPDATE images SET analyser_version = 0 WHERE id IN (SELECT ip.image_id FROM packages p \
-             JOIN image_packages ip ON ip.package_id = p.id WHERE p.namespace = $1)",
-        )
-        .bind(namespace.as_str())
+             JOIN image_packages ip ON ip.package_id = p.id WHERE {of_namespace})"
+        )))
+        .bind(text(namespace.as_str()))
         .execute(&mut *tx)
         .await
-        .map_err(failed(what))?;
+        .map_err(StoreError::database("mark images to be inspected again"))?;
         commit(tx).await?;
         Ok(done.rows_affected())
     }
@@ -218,16 +274,17 @@ impl ScanStore for Store {
         after: PackageId,
         limit: u32,
     ) -> Result<Vec<StoredPackage>, StoreError> {
+        let of_namespace = dialect::equal("p.namespace", "$1");
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "SELECT {PACKAGE_COLUMNS} FROM packages p WHERE p.namespace = $1 AND p.id > $2 ORDER BY p.id LIMIT $3"
+            "SELECT {PACKAGE_COLUMNS} FROM packages p WHERE {of_namespace} AND p.id > $2 ORDER BY p.id LIMIT $3"
         )))
-        .bind(namespace.as_str())
+        .bind(text(namespace.as_str()))
         .bind(after)
-        .bind(limit)
+        .bind(i64::from(limit))
         .fetch_all(self.read())
         .await
-        .map_err(failed("list packages of a namespace"))?;
-        Ok(rows.iter().map(stored_package).collect())
+        .map_err(StoreError::database("list packages of a namespace"))?;
+        rows.iter().map(stored_package).collect()
     }
 
     async fn apply_matches(
@@ -237,60 +294,40 @@ impl ScanStore for Store {
         cause_of: CauseOf<'_>,
         now: Millis,
     ) -> Result<Vec<Digest>, StoreError> {
-        let what = "apply matches";
-        let mut tx = self.write().await?;
-        let mut changed = Vec::new();
-        for one in matches {
-            if write_match(&mut tx, one, generation, cause_of, now).await.map_err(failed(what))? {
-                changed.push(one.package_id);
-            }
-        }
-        let rows = sqlx::query(
-            "SELECT DISTINCT i.id, i.digest FROM json_each($1) j \
-             CROSS JOIN image_packages ip ON ip.package_id = j.value JOIN images i ON i.id = ip.image_id",
-        )
-        .bind(json!(changed).to_string())
-        .fetch_all(&mut *tx)
-        .await
-        .map_err(failed(what))?;
-        let mut images = Vec::with_capacity(rows.len());
-        for row in rows {
-            refresh_image(&mut tx, row.get(0)).await.map_err(failed(what))?;
-            images.push(digest_of(&row, "digest").map_err(failed(what))?);
-        }
-        commit(tx).await?;
-        Ok(images)
+        let matches = in_order(matches);
+        retried(|| self.write_matches(&matches, generation, cause_of, now)).await
     }
 
     async fn image(&self, digest: &Digest) -> Result<Option<StoredImage>, StoreError> {
-        let mut reader = self.read().acquire().await.map_err(failed("read an image"))?;
-        fetch_image(&mut reader, digest).await.map_err(failed("read an image"))
+        const ATTEMPTED: &str = "read an image";
+        let mut reader = self.read().acquire().await.map_err(StoreError::database(ATTEMPTED))?;
+        fetch_image(&mut reader, digest).await
     }
 
-    async fn images(&self, digests: &[Digest]) -> Result<Vec<StoredImage>, StoreError> {
-        let keys = json!(digests.iter().map(Digest::to_string).collect::<Vec<_>>()).to_string();
+    async fn images(&self, asked: &[Digest]) -> Result<Vec<StoredImage>, StoreError> {
+        let rows = dialect::rows("$1", &DIGEST);
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "SELECT {IMAGE_COLUMNS} FROM images WHERE digest IN (SELECT value FROM json_each($1))"
+            "SELECT {IMAGE_COLUMNS} FROM images WHERE digest IN (SELECT j.digest FROM {rows} j)"
         )))
-        .bind(keys)
+        .bind(digests(asked))
         .fetch_all(self.read())
         .await
-        .map_err(failed("read images"))?;
-        rows.iter().map(stored_image).collect::<Result<_, _>>().map_err(failed("read images"))
+        .map_err(StoreError::database("read images"))?;
+        rows.iter().map(stored_image).collect()
     }
 
     async fn image_findings(&self, digest: &Digest) -> Result<Vec<ImageFindingRow>, StoreError> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
             "SELECT {FINDING_COLUMNS}, ip.ordinal, ip.path, ip.owner, {PACKAGE_COLUMNS} FROM images i \
-             JOIN image_packages ip ON ip.image_id = i.id AND ip.judged = 1 \
+             JOIN image_packages ip ON ip.image_id = i.id AND ip.judged \
              JOIN package_findings f ON f.package_id = ip.package_id \
              JOIN packages p ON p.id = ip.package_id WHERE i.digest = $1"
         )))
         .bind(digest.to_string())
         .fetch_all(self.read())
         .await
-        .map_err(failed("read an image's findings"))?;
-        Ok(rows.iter().map(finding_row).collect())
+        .map_err(StoreError::database("read an image's findings"))?;
+        rows.iter().map(finding_row).collect()
     }
 
     async fn image_packages(&self, digest: &Digest) -> Result<Vec<StoredImagePackage>, StoreError> {
@@ -303,22 +340,20 @@ impl ScanStore for Store {
         .bind(digest.to_string())
         .fetch_all(self.read())
         .await
-        .map_err(failed("read an image's packages"))?;
-        Ok(rows
-            .iter()
-            .map(|row| {
-                let judged: bool = row.get("judged");
-                StoredImagePackage {
-                    id: row.get("id"),
-                    namespace: namespace_of(row),
-                    item: item_of(row),
-                    judged,
-                    unassessed: row.get("unassessed"),
-                    undetermined: from_json(row.get("undetermined")),
-                    findings: if judged { unsigned(row.get("findings")) } else { 0 },
-                }
+        .map_err(StoreError::database("read an image's packages"))?;
+        let package = |row: &DbRow| {
+            let judged: bool = value(row, "judged")?;
+            Ok(StoredImagePackage {
+                id: value(row, "id")?,
+                namespace: namespace_of(row)?,
+                item: item_of(row)?,
+                judged,
+                unassessed: value(row, "unassessed")?,
+                undetermined: json_or_default(row, "undetermined")?,
+                findings: if judged { number(row, "findings")? } else { 0 },
             })
-            .collect())
+        };
+        rows.iter().map(package).collect()
     }
 
     async fn image_history(
@@ -329,26 +364,26 @@ impl ScanStore for Store {
         let rows = sqlx::query(
             "SELECT e.at, e.event, e.finding_id, e.title, e.severity, p.name, p.version, e.cause FROM finding_events e \
              JOIN packages p ON p.id = e.package_id WHERE e.package_id IN (SELECT ip.package_id FROM images i \
-             JOIN image_packages ip ON ip.image_id = i.id AND ip.judged = 1 WHERE i.digest = $1) \
+             JOIN image_packages ip ON ip.image_id = i.id AND ip.judged WHERE i.digest = $1) \
              ORDER BY e.at DESC, e.id DESC LIMIT $2",
         )
         .bind(digest.to_string())
-        .bind(limit)
+        .bind(i64::from(limit))
         .fetch_all(self.read())
         .await
-        .map_err(failed("read an image's history"))?;
-        Ok(rows
-            .iter()
-            .map(|row| FindingEvent {
-                at: row.get(0),
-                event: row.get(1),
-                finding_id: unsigned(row.get(2)),
-                title: row.get(3),
-                severity: row.get(4),
-                package: (row.get(5), row.get(6)),
-                cause: row.get(7),
+        .map_err(StoreError::database("read an image's history"))?;
+        let event = |row: &DbRow| {
+            Ok(FindingEvent {
+                at: value(row, "at")?,
+                event: value(row, "event")?,
+                finding_id: number(row, "finding_id")?,
+                title: value(row, "title")?,
+                severity: number(row, "severity")?,
+                package: (value(row, "name")?, value(row, "version")?),
+                cause: value(row, "cause")?,
             })
-            .collect())
+        };
+        rows.iter().map(event).collect()
     }
 
     async fn images_with_finding(
@@ -358,36 +393,37 @@ impl ScanStore for Store {
     ) -> Result<Vec<Digest>, StoreError> {
         let rows = sqlx::query(
             "SELECT DISTINCT i.digest FROM package_findings f \
-             JOIN image_packages ip ON ip.package_id = f.package_id AND ip.judged = 1 \
+             JOIN image_packages ip ON ip.package_id = f.package_id AND ip.judged \
              JOIN images i ON i.id = ip.image_id WHERE f.finding_id = $1 AND f.suppressed IS NULL LIMIT $2",
         )
         .bind(signed(finding_id))
-        .bind(limit)
+        .bind(i64::from(limit))
         .fetch_all(self.read())
         .await
-        .map_err(failed("find the images with a finding"))?;
-        rows.iter()
-            .map(|row| digest_of(row, "digest"))
-            .collect::<Result<_, _>>()
-            .map_err(failed("find the images with a finding"))
+        .map_err(StoreError::database("find the images with a finding"))?;
+        rows.iter().map(|row| parsed(row, "digest")).collect()
     }
 
     async fn search_findings(
         &self,
-        text: &str,
+        part: &str,
         limit: u32,
     ) -> Result<Vec<StoredFinding>, StoreError> {
+        let in_title = dialect::contains("lower(title)", "$1");
+        let in_detail = dialect::contains("lower(detail)", "$1");
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "SELECT {FINDING_COLUMNS} FROM package_findings f \
-             WHERE instr(lower(f.title), lower($1)) > 0 OR instr(lower(f.detail), lower($1)) > 0 \
-             GROUP BY f.finding_id ORDER BY f.severity DESC, f.finding_id LIMIT $2"
+            "SELECT {FINDING_COLUMNS} FROM (SELECT finding_id, MIN(package_id) AS package_id FROM package_findings \
+             WHERE {in_title} OR {in_detail} GROUP BY finding_id) one \
+             JOIN package_findings f ON f.package_id = one.package_id AND f.finding_id = one.finding_id \
+             ORDER BY f.severity DESC, f.finding_id LIMIT $2"
         )))
-        .bind(text)
-        .bind(limit)
+        // Of ASCII only, as lower() does in every database.
+        .bind(text(part).to_ascii_lowercase())
+        .bind(i64::from(limit))
         .fetch_all(self.read())
         .await
-        .map_err(failed("search findings"))?;
-        Ok(rows.iter().map(stored_finding).collect())
+        .map_err(StoreError::database("search findings"))?;
+        rows.iter().map(stored_finding).collect()
     }
 
     async fn newest_findings(
@@ -395,23 +431,29 @@ impl ScanStore for Store {
         severity_min: u8,
         limit: u32,
     ) -> Result<Vec<(Digest, ImageFindingRow)>, StoreError> {
+        // First which, of keys alone, then what they say.
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "SELECT {FINDING_COLUMNS}, ip.ordinal, ip.path, ip.owner, {PACKAGE_COLUMNS}, i.digest FROM package_findings f \
-             JOIN image_packages ip ON ip.package_id = f.package_id AND ip.judged = 1 \
-             JOIN images i ON i.id = ip.image_id JOIN packages p ON p.id = ip.package_id \
-             WHERE f.severity >= $1 AND f.suppressed IS NULL \
-             AND EXISTS (SELECT 1 FROM manifests m WHERE m.digest = i.digest) \
-             GROUP BY f.finding_id, i.id ORDER BY f.opened_at DESC, f.severity DESC LIMIT $2"
+            "WITH every AS (SELECT f.package_id, f.finding_id, f.opened_at, f.severity, ip.image_id, ip.ordinal, ip.path, \
+             ROW_NUMBER() OVER (PARTITION BY f.finding_id, ip.image_id \
+             ORDER BY f.opened_at DESC, f.severity DESC, ip.package_id, ip.ordinal, ip.path) AS nth \
+             FROM package_findings f JOIN image_packages ip ON ip.package_id = f.package_id AND ip.judged \
+             JOIN images i ON i.id = ip.image_id WHERE f.severity >= $1 AND f.suppressed IS NULL \
+             AND EXISTS (SELECT 1 FROM manifests m WHERE m.digest = i.digest)), \
+             newest AS (SELECT * FROM every WHERE nth = 1 \
+             ORDER BY opened_at DESC, severity DESC, finding_id, image_id LIMIT $2) \
+             SELECT {FINDING_COLUMNS}, ip.ordinal, ip.path, ip.owner, {PACKAGE_COLUMNS}, i.digest FROM newest n \
+             JOIN package_findings f ON f.package_id = n.package_id AND f.finding_id = n.finding_id \
+             JOIN image_packages ip ON ip.image_id = n.image_id AND ip.package_id = n.package_id \
+             AND ip.ordinal = n.ordinal AND ip.path = n.path \
+             JOIN images i ON i.id = n.image_id JOIN packages p ON p.id = n.package_id \
+             ORDER BY n.opened_at DESC, n.severity DESC, n.finding_id, n.image_id"
         )))
-        .bind(severity_min)
-        .bind(limit)
+        .bind(i64::from(severity_min))
+        .bind(i64::from(limit))
         .fetch_all(self.read())
         .await
-        .map_err(failed("list the newest findings"))?;
-        rows.iter()
-            .map(|row| Ok((digest_of(row, "digest")?, finding_row(row))))
-            .collect::<Result<_, _>>()
-            .map_err(failed("list the newest findings"))
+        .map_err(StoreError::database("list the newest findings"))?;
+        rows.iter().map(|row| Ok((parsed(row, "digest")?, finding_row(row)?))).collect()
     }
 
     async fn due_images(
@@ -422,61 +464,67 @@ impl ScanStore for Store {
         limit: u32,
     ) -> Result<Vec<DueImage>, StoreError> {
         let rows = sqlx::query(
-            "SELECT m.digest, MIN(r.name), COALESCE(MAX(i.attempts), 0) FROM manifests m \
+            "SELECT m.digest, MIN(r.name) AS repository, COALESCE(MAX(i.attempts), 0) AS attempts FROM manifests m \
              JOIN repositories r ON r.id = m.repository_id LEFT JOIN images i ON i.digest = m.digest \
-             WHERE m.media_type NOT IN (SELECT value FROM json_each($1)) AND (i.id IS NULL \
-             OR (i.scan_state = 'done' AND i.analyser_version < $2) \
-             OR (i.scan_state = 'failed' AND i.attempts < $4 AND i.retry_at <= $3)) \
-             GROUP BY m.digest ORDER BY MIN(m.pushed_at) LIMIT $5",
+             WHERE m.media_type NOT IN ($1, $2) AND (i.id IS NULL \
+             OR (i.scan_state = 'done' AND i.analyser_version < $3) \
+             OR (i.scan_state = 'failed' AND i.attempts < $4 AND i.retry_at <= $5)) \
+             GROUP BY m.digest ORDER BY MIN(m.pushed_at), m.digest LIMIT $6",
         )
-        .bind(json!([oci::media_type::OCI_INDEX, oci::media_type::DOCKER_LIST]).to_string())
-        .bind(analyser_version)
+        .bind(OCI_INDEX)
+        .bind(DOCKER_LIST)
+        .bind(i64::from(analyser_version))
+        .bind(i64::from(attempts_max))
         .bind(now)
-        .bind(attempts_max)
-        .bind(limit)
+        .bind(i64::from(limit))
         .fetch_all(self.read())
         .await
-        .map_err(failed("list images to inspect"))?;
-        rows.iter()
-            .map(|row| {
-                Ok(DueImage {
-                    digest: digest_of(row, "digest")?,
-                    repository: row.get(1),
-                    attempts: row.get(2),
-                })
+        .map_err(StoreError::database("list images to inspect"))?;
+        let due = |row: &DbRow| {
+            Ok(DueImage {
+                digest: parsed(row, "digest")?,
+                repository: value(row, "repository")?,
+                attempts: number(row, "attempts")?,
             })
-            .collect::<Result<_, _>>()
-            .map_err(failed("list images to inspect"))
+        };
+        rows.iter().map(due).collect()
     }
 
     async fn image_totals(&self, repository: Option<&str>) -> Result<ImageTotals, StoreError> {
         let row = sqlx::query(
-            "SELECT COUNT(*), COALESCE(SUM(i.status = 'healthy'), 0), COALESCE(SUM(i.status = 'unhealthy'), 0), \
-             COALESCE(SUM(i.critical), 0), COALESCE(SUM(i.high), 0), COALESCE(SUM(i.medium), 0), \
-             COALESCE(SUM(i.low), 0), COALESCE(SUM(i.unscored), 0), COALESCE(SUM(i.scan_state = 'failed'), 0) \
+            "SELECT COUNT(*) AS total, COUNT(*) FILTER (WHERE i.status = 'healthy') AS healthy, \
+             COUNT(*) FILTER (WHERE i.status = 'unhealthy') AS unhealthy, \
+             CAST(COALESCE(SUM(i.critical), 0) AS BIGINT) AS critical, \
+             CAST(COALESCE(SUM(i.high), 0) AS BIGINT) AS high, \
+             CAST(COALESCE(SUM(i.medium), 0) AS BIGINT) AS medium, \
+             CAST(COALESCE(SUM(i.low), 0) AS BIGINT) AS low, \
+             CAST(COALESCE(SUM(i.unscored), 0) AS BIGINT) AS unscored, \
+             COUNT(*) FILTER (WHERE i.scan_state = 'failed') AS failed \
              FROM (SELECT DISTINCT m.digest FROM manifests m JOIN repositories r ON r.id = m.repository_id \
-             WHERE ($1 IS NULL OR r.name = $1) AND m.media_type NOT IN (SELECT value FROM json_each($2))) d \
+             WHERE ($1 IS NULL OR r.name = $1) AND m.media_type NOT IN ($2, $3)) d \
              LEFT JOIN images i ON i.digest = d.digest",
         )
-        .bind(repository)
-        .bind(json!([oci::media_type::OCI_INDEX, oci::media_type::DOCKER_LIST]).to_string())
+        .bind(repository.map(text))
+        .bind(OCI_INDEX)
+        .bind(DOCKER_LIST)
         .fetch_one(self.read())
         .await
-        .map_err(failed("sum up images"))?;
-        let n = |i: usize| unsigned(row.get(i));
+        .map_err(StoreError::database("sum up images"))?;
+        let n = |column: &str| number::<u64>(&row, column);
+        let (total, healthy, unhealthy) = (n("total")?, n("healthy")?, n("unhealthy")?);
         Ok(ImageTotals {
-            total: n(0),
-            healthy: n(1),
-            unhealthy: n(2),
-            not_applicable: n(0) - n(1) - n(2),
+            total,
+            healthy,
+            unhealthy,
+            not_applicable: total.saturating_sub(healthy + unhealthy),
             severities: SeverityCounts {
-                critical: n(3),
-                high: n(4),
-                medium: n(5),
-                low: n(6),
-                unscored: n(7),
+                critical: n("critical")?,
+                high: n("high")?,
+                medium: n("medium")?,
+                low: n("low")?,
+                unscored: n("unscored")?,
             },
-            failed: n(8),
+            failed: n("failed")?,
         })
     }
 
@@ -485,20 +533,20 @@ impl ScanStore for Store {
             .bind(name)
             .fetch_optional(self.read())
             .await
-            .map_err(failed("read a fact"))
+            .map_err(StoreError::database("read a fact"))
     }
 
     async fn set_scan_fact(&self, name: &str, value: &str) -> Result<(), StoreError> {
-        let what = "write a fact";
         let mut tx = self.write().await?;
         sqlx::query(
-            "INSERT INTO scan_facts VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = $2",
+            "INSERT INTO scan_facts (name, value) VALUES ($1, $2) \
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         )
         .bind(name)
-        .bind(value)
+        .bind(text(value))
         .execute(&mut *tx)
         .await
-        .map_err(failed(what))?;
+        .map_err(StoreError::database("write a fact"))?;
         commit(tx).await
     }
 }

@@ -1,5 +1,6 @@
 //! Writing what inspection found, inside a transaction that the caller holds.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use matching::{Status, Tally, status_of};
@@ -7,48 +8,47 @@ use oci::Digest;
 use packages::Namespace;
 use serde_json::json;
 
-use sqlx::Row;
 use store::StoreError;
 use store::scan::{
     CauseOf, FindingChange, ImagePackage, ImageRecord, Millis, PackageId, PackageMatch,
     StoredFinding, StoredPackage,
 };
 
-use super::super::row::signed;
-use super::super::{Db, DbRow, Tx};
-use super::rows::{FINDING_COLUMNS, from_json, stored_finding, to_json, unsigned};
+use super::super::row::{list, number, signed, text, value};
+use super::super::{Db, DbRow, Tx, dialect};
+use super::rows::{FINDING_COLUMNS, json_or_default, stored_finding, to_json};
 
 /// Rows of a write batch that one JSON parameter carries; keeps parameters
 /// well below SQLite's limit on the length of a string.
 pub(super) const BATCH_ROWS: usize = 2_000;
 
-/// Turns a database error into one that says what was attempted.
-pub(super) fn failed(what: &'static str) -> impl Fn(sqlx::Error) -> StoreError {
-    move |source| StoreError::database(what)(source)
+/// What a package is interned by; the name that its feed keys on follows from it.
+pub(super) const PACKAGE_KEY: [&str; 7] =
+    ["namespace", "type", "name", "version", "arch", "source_name", "source_version"];
+
+/// Rows of [`package_keys`]: [`PACKAGE_KEY`] and `match_name`.
+pub(super) fn package_rows() -> String {
+    let columns: Vec<_> =
+        PACKAGE_KEY.into_iter().chain(["match_name"]).map(|column| (column, "TEXT")).collect();
+    dialect::rows("$1", &columns)
 }
 
-/// The interning keys of packages as a JSON array of arrays. SQLite text ends
-/// at a NUL, so one in a hostile name is replaced.
+/// Packages as a parameter for [`package_rows`].
 pub(super) fn package_keys(packages: &[ImagePackage]) -> String {
-    let clean = |s: &str| s.replace('\0', "\u{fffd}");
-    let rows: Vec<_> = packages
-        .iter()
-        .map(|p| {
-            let package = &p.item.package;
-            let source = package.source.as_ref();
-            json!([
-                p.namespace.as_ref().map_or("", Namespace::as_str),
-                package.kind.as_str(),
-                clean(&package.name),
-                clean(&package.version),
-                clean(package.arch.as_deref().unwrap_or("")),
-                clean(source.map_or("", |s| &s.name)),
-                clean(source.map_or("", |s| &s.version)),
-                clean(&p.match_name),
-            ])
-        })
-        .collect();
-    json!(rows).to_string()
+    list(packages.iter().map(|p| {
+        let package = &p.item.package;
+        let source = package.source.as_ref();
+        json!([
+            p.namespace.as_ref().map_or("", Namespace::as_str),
+            package.kind.as_str(),
+            package.name,
+            package.version,
+            package.arch.as_deref().unwrap_or(""),
+            source.map_or("", |s| &s.name),
+            source.map_or("", |s| &s.version),
+            p.match_name,
+        ])
+    }))
 }
 
 /// Rows of packages that are there already, by position.
@@ -56,95 +56,128 @@ pub(super) async fn known_packages<'e>(
     executor: impl sqlx::Executor<'e, Database = Db>,
     keys: &str,
     packages: &[ImagePackage],
-) -> Result<Vec<Option<StoredPackage>>, sqlx::Error> {
-    let rows = sqlx::query(
-        "SELECT j.key, p.id, p.generation FROM json_each($1) j CROSS JOIN packages p ON p.namespace = j.value->>0 \
-         AND p.type = j.value->>1 AND p.name = j.value->>2 AND p.version = j.value->>3 AND p.arch = j.value->>4 \
-         AND p.source_name = j.value->>5 AND p.source_version = j.value->>6",
-    )
-    .bind(keys)
-    .fetch_all(executor)
-    .await?;
+) -> Result<Vec<Option<StoredPackage>>, StoreError> {
+    let (rows, join) = (package_rows(), dialect::FORCED_JOIN);
+    let query = format!(
+        "SELECT j.position, p.id, p.generation FROM {rows} j {join} packages p ON {}",
+        dialect::same("p", "j", &PACKAGE_KEY)
+    );
+    let rows = sqlx::query(sqlx::AssertSqlSafe(query))
+        .bind(keys)
+        .fetch_all(executor)
+        .await
+        .map_err(StoreError::database("look up packages"))?;
     let mut known = vec![None; packages.len()];
     for row in rows {
-        let position: i64 = row.get(0);
-        if let Some(asked) =
-            usize::try_from(position).ok().and_then(|i| packages.get(i).map(|p| (i, p)))
-        {
-            let (i, asked) = asked;
-            known[i] = Some(StoredPackage {
-                id: row.get(1),
+        let position: usize = number(&row, "position")?;
+        if let Some(asked) = packages.get(position) {
+            known[position] = Some(StoredPackage {
+                id: value(&row, "id")?,
                 namespace: asked.namespace.clone(),
                 package: asked.item.package.clone(),
-                generation: row.get(2),
+                generation: value(&row, "generation")?,
             });
         }
     }
     Ok(known)
 }
 
-pub(super) async fn insert_layers(tx: &mut Tx<'_>, layers: &[Digest]) -> Result<(), sqlx::Error> {
-    let digests = json!(layers.iter().map(Digest::to_string).collect::<Vec<_>>()).to_string();
-    sqlx::query("INSERT INTO layers (digest) SELECT DISTINCT value FROM json_each($1) WHERE true ON CONFLICT DO NOTHING")
-        .bind(digests)
-        .execute(&mut **tx)
-        .await?;
+/// Digests as a parameter of [`dialect::rows`] with [`DIGEST`].
+pub(super) fn digests(digests: &[Digest]) -> String {
+    list(digests.iter().map(|digest| json!([digest])))
+}
+
+/// The columns of [`digests`].
+pub(super) const DIGEST: [(&str, &str); 1] = [("digest", "TEXT")];
+
+pub(super) async fn insert_layers(tx: &mut Tx<'_>, layers: &[Digest]) -> Result<(), StoreError> {
+    let rows = dialect::rows("$1", &DIGEST);
+    // In one order, so that two who write the same layers do not wait for each other.
+    sqlx::query(sqlx::AssertSqlSafe(format!(
+        "INSERT INTO layers (digest) SELECT DISTINCT j.digest FROM {rows} j WHERE true \
+         ORDER BY j.digest ON CONFLICT DO NOTHING"
+    )))
+    .bind(digests(layers))
+    .execute(&mut **tx)
+    .await
+    .map_err(StoreError::database("store the layers of an image"))?;
     Ok(())
 }
 
-pub(super) async fn write_image(tx: &mut Tx<'_>, image: &ImageRecord) -> Result<(), sqlx::Error> {
+pub(super) async fn write_image(tx: &mut Tx<'_>, image: &ImageRecord) -> Result<i64, StoreError> {
+    const ATTEMPTED: &str = "store an inspected image";
     insert_layers(tx, &image.layers).await?;
     let id: i64 = sqlx::query_scalar(
         "INSERT INTO images (digest, analyser_version, scan_state, scan_trigger, started_at, finished_at, platform, os, \
          problems, inapplicable, status, failure, attempts, retry_at) VALUES ($1, $2, \
          CASE WHEN $10 IS NULL THEN 'done' ELSE 'failed' END, $3, $4, $5, $6, $7, $8, $9, 'not_applicable', $10, $11, $12) \
-         ON CONFLICT (digest) DO UPDATE SET analyser_version = $2, scan_state = excluded.scan_state, \
-         scan_trigger = $3, failure = $10, attempts = $11, retry_at = $12, started_at = $4, finished_at = $5, platform = $6, os = $7, \
-         problems = $8, inapplicable = $9 RETURNING id",
+         ON CONFLICT (digest) DO UPDATE SET analyser_version = excluded.analyser_version, \
+         scan_state = excluded.scan_state, scan_trigger = excluded.scan_trigger, failure = excluded.failure, \
+         attempts = excluded.attempts, retry_at = excluded.retry_at, started_at = excluded.started_at, \
+         finished_at = excluded.finished_at, platform = excluded.platform, os = excluded.os, \
+         problems = excluded.problems, inapplicable = excluded.inapplicable RETURNING id",
     )
     .bind(image.digest.to_string())
-    .bind(image.analyser_version)
+    .bind(i64::from(image.analyser_version))
     .bind(&image.trigger)
     .bind(image.started_at)
     .bind(image.finished_at)
     .bind(to_json(&image.platform))
     .bind(image.os.as_ref().map(to_json))
     .bind(to_json(&image.problems))
-    .bind(&image.inapplicable)
-    .bind(image.failure.as_ref().map(|f| &f.message))
-    .bind(image.failure.as_ref().map_or(0, |f| f.attempts))
+    .bind(image.inapplicable.as_deref().map(text))
+    .bind(image.failure.as_ref().map(|f| text(&f.message)))
+    .bind(image.failure.as_ref().map_or(0, |f| i64::from(f.attempts)))
     .bind(image.failure.as_ref().and_then(|f| f.retry_at))
     .fetch_one(&mut **tx)
-    .await?;
-    sqlx::query("DELETE FROM image_layers WHERE image_id = $1").bind(id).execute(&mut **tx).await?;
-    sqlx::query("DELETE FROM image_packages WHERE image_id = $1")
-        .bind(id)
-        .execute(&mut **tx)
-        .await?;
-    sqlx::query(
-        "INSERT INTO image_layers (image_id, ordinal, layer_id) \
-         SELECT $1, j.key, l.id FROM json_each($2) j JOIN layers l ON l.digest = j.value",
-    )
-    .bind(id)
-    .bind(json!(image.layers.iter().map(Digest::to_string).collect::<Vec<_>>()).to_string())
-    .execute(&mut **tx)
-    .await?;
-    for batch in image.packages.chunks(BATCH_ROWS) {
-        let rows: Vec<_> = batch
-            .iter()
-            .map(|(pid, p)| json!([pid, p.item.layer, p.item.path, p.item.owner, p.judged]))
-            .collect();
-        sqlx::query(
-            "INSERT INTO image_packages (image_id, package_id, ordinal, path, owner, judged) \
-             SELECT $1, value->>0, value->>1, value->>2, value->>3, value->>4 FROM json_each($2) WHERE true \
-             ON CONFLICT DO NOTHING",
-        )
-        .bind(id)
-        .bind(json!(rows).to_string())
-        .execute(&mut **tx)
-        .await?;
+    .await
+    .map_err(StoreError::database(ATTEMPTED))?;
+    for forgotten in [
+        "DELETE FROM image_layers WHERE image_id = $1",
+        "DELETE FROM image_packages WHERE image_id = $1",
+    ] {
+        sqlx::query(forgotten)
+            .bind(id)
+            .execute(&mut **tx)
+            .await
+            .map_err(StoreError::database(ATTEMPTED))?;
     }
-    Ok(())
+    let rows = dialect::rows("$2", &DIGEST);
+    sqlx::query(sqlx::AssertSqlSafe(format!(
+        "INSERT INTO image_layers (image_id, ordinal, layer_id) \
+         SELECT $1, j.position, l.id FROM {rows} j JOIN layers l ON l.digest = j.digest"
+    )))
+    .bind(id)
+    .bind(digests(&image.layers))
+    .execute(&mut **tx)
+    .await
+    .map_err(StoreError::database(ATTEMPTED))?;
+    let rows = dialect::rows(
+        "$2",
+        &[
+            ("package_id", "BIGINT"),
+            ("ordinal", "BIGINT"),
+            ("path", "TEXT"),
+            ("owner", "TEXT"),
+            ("judged", "BOOLEAN"),
+        ],
+    );
+    let query = format!(
+        "INSERT INTO image_packages (image_id, package_id, ordinal, path, owner, judged) \
+         SELECT $1, j.package_id, j.ordinal, j.path, j.owner, j.judged FROM {rows} j WHERE true ON CONFLICT DO NOTHING"
+    );
+    for batch in image.packages.chunks(BATCH_ROWS) {
+        let rows = batch
+            .iter()
+            .map(|(id, p)| json!([id, p.item.layer, p.item.path, p.item.owner, p.judged]));
+        sqlx::query(sqlx::AssertSqlSafe(query.as_str()))
+            .bind(id)
+            .bind(list(rows))
+            .execute(&mut **tx)
+            .await
+            .map_err(StoreError::database(ATTEMPTED))?;
+    }
+    Ok(id)
 }
 
 /// Writes what matching said of one package; says whether anything changed.
@@ -154,39 +187,44 @@ pub(super) async fn write_match(
     generation: i64,
     cause_of: CauseOf<'_>,
     now: Millis,
-) -> Result<bool, sqlx::Error> {
+) -> Result<bool, StoreError> {
+    const ATTEMPTED: &str = "store what matching said of a package";
+    let unassessed = one.unassessed.as_deref().map(text);
     let undetermined = (!one.undetermined.is_empty()).then(|| to_json(&one.undetermined));
-    let Some(before) = sqlx::query(
-        "SELECT unassessed, undetermined FROM packages WHERE id = $1 AND generation <= $2",
-    )
-    .bind(one.package_id)
-    .bind(generation)
-    .fetch_optional(&mut **tx)
-    .await?
+    let query = format!(
+        "SELECT unassessed, undetermined FROM packages WHERE id = $1 AND generation <= $2{}",
+        dialect::LOCK_ROWS
+    );
+    let Some(before) = sqlx::query(sqlx::AssertSqlSafe(query))
+        .bind(one.package_id)
+        .bind(generation)
+        .fetch_optional(&mut **tx)
+        .await
+        .map_err(StoreError::database(ATTEMPTED))?
     else {
         return Ok(false);
     };
-    let mut changed = before.get::<Option<String>, _>(0) != one.unassessed
-        || before.get::<Option<String>, _>(1) != undetermined;
+    let mut changed = value::<Option<&str>>(&before, "unassessed")? != unassessed.as_deref()
+        || value::<Option<&str>>(&before, "undetermined")? != undetermined.as_deref();
     sqlx::query(
         "UPDATE packages SET generation = $2, unassessed = $3, undetermined = $4 WHERE id = $1",
     )
     .bind(one.package_id)
     .bind(generation)
-    .bind(&one.unassessed)
-    .bind(&undetermined)
+    .bind(unassessed)
+    .bind(undetermined)
     .execute(&mut **tx)
-    .await?;
+    .await
+    .map_err(StoreError::database(ATTEMPTED))?;
 
-    let open: Vec<StoredFinding> = sqlx::query(sqlx::AssertSqlSafe(format!(
+    let open = sqlx::query(sqlx::AssertSqlSafe(format!(
         "SELECT {FINDING_COLUMNS} FROM package_findings f WHERE f.package_id = $1"
     )))
     .bind(one.package_id)
     .fetch_all(&mut **tx)
-    .await?
-    .iter()
-    .map(stored_finding)
-    .collect();
+    .await
+    .map_err(StoreError::database(ATTEMPTED))?;
+    let open = open.iter().map(stored_finding).collect::<Result<Vec<_>, _>>()?;
     for old in &open {
         if !one.findings.iter().any(|f| f.finding_id == old.finding_id) {
             changed = true;
@@ -194,25 +232,28 @@ pub(super) async fn write_match(
                 .bind(one.package_id)
                 .bind(signed(old.finding_id))
                 .execute(&mut **tx)
-                .await?;
+                .await
+                .map_err(StoreError::database(ATTEMPTED))?;
             write_event(tx, one.package_id, old, FindingChange::Closed, cause_of, now).await?;
         }
     }
     for new in &one.findings {
+        let new = &as_stored(new);
         let old = open.iter().find(|f| f.finding_id == new.finding_id);
-        if old == Some(new) {
+        if old == Some(new.as_ref()) {
             continue;
         }
         changed = true;
         sqlx::query(
             "INSERT INTO package_findings (package_id, finding_id, severity, patchable, suppressed, title, category, \
              detail, opened_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
-             ON CONFLICT (package_id, finding_id) DO UPDATE SET severity = $3, patchable = $4, suppressed = $5, \
-             title = $6, category = $7, detail = $8",
+             ON CONFLICT (package_id, finding_id) DO UPDATE SET severity = excluded.severity, \
+             patchable = excluded.patchable, suppressed = excluded.suppressed, title = excluded.title, \
+             category = excluded.category, detail = excluded.detail",
         )
         .bind(one.package_id)
         .bind(signed(new.finding_id))
-        .bind(new.severity)
+        .bind(i64::from(new.severity))
         .bind(new.patchable)
         .bind(&new.suppressed)
         .bind(&new.title)
@@ -220,11 +261,27 @@ pub(super) async fn write_match(
         .bind(&new.detail)
         .bind(now)
         .execute(&mut **tx)
-        .await?;
+        .await
+        .map_err(StoreError::database(ATTEMPTED))?;
         let change = if old.is_some() { FindingChange::Changed } else { FindingChange::Opened };
         write_event(tx, one.package_id, new, change, cause_of, now).await?;
     }
     Ok(changed)
+}
+
+/// A finding as it will be read again, to be compared with one that was.
+fn as_stored(finding: &StoredFinding) -> Cow<'_, StoredFinding> {
+    let texts = [&finding.title, &finding.category, &finding.detail];
+    if texts.into_iter().chain(&finding.suppressed).all(|t| !t.contains('\0')) {
+        return Cow::Borrowed(finding);
+    }
+    Cow::Owned(StoredFinding {
+        suppressed: finding.suppressed.as_deref().map(|s| text(s).into_owned()),
+        title: text(&finding.title).into_owned(),
+        category: text(&finding.category).into_owned(),
+        detail: text(&finding.detail).into_owned(),
+        ..finding.clone()
+    })
 }
 
 pub(super) async fn write_event(
@@ -234,7 +291,7 @@ pub(super) async fn write_event(
     change: FindingChange,
     cause_of: CauseOf<'_>,
     now: Millis,
-) -> Result<(), sqlx::Error> {
+) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO finding_events (package_id, finding_id, at, event, title, severity, cause) \
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -243,59 +300,74 @@ pub(super) async fn write_event(
     .bind(signed(finding.finding_id))
     .bind(now)
     .bind(change.as_str())
-    .bind(&finding.title)
-    .bind(finding.severity)
-    .bind(cause_of(change, finding))
+    .bind(text(&finding.title))
+    .bind(i64::from(finding.severity))
+    .bind(text(&cause_of(change, finding)))
     .execute(&mut **tx)
-    .await?;
+    .await
+    .map_err(StoreError::database("write the history of a finding"))?;
     Ok(())
 }
 
 /// Recomputes what an image's row says of its packages and findings.
-pub(super) async fn refresh_image(tx: &mut Tx<'_>, id: i64) -> Result<(), sqlx::Error> {
+pub(super) async fn refresh_image(tx: &mut Tx<'_>, id: i64) -> Result<(), StoreError> {
+    const ATTEMPTED: &str = "sum up the findings of an image";
+    // Each security check counts once, with its worst severity.
     let counts = sqlx::query(
-        "WITH worst AS (SELECT f.finding_id, MAX(f.severity) AS severity, MIN(f.patchable) AS patchable \
+        "WITH worst AS (SELECT f.finding_id, MAX(f.severity) AS severity, \
+         MIN(CASE WHEN f.patchable THEN 1 ELSE 0 END) AS patchable \
          FROM image_packages ip JOIN package_findings f ON f.package_id = ip.package_id \
-         WHERE ip.image_id = $1 AND ip.judged = 1 AND f.suppressed IS NULL GROUP BY f.finding_id) \
-         SELECT COALESCE(SUM(severity = 4), 0), COALESCE(SUM(severity = 3), 0), COALESCE(SUM(severity = 2), 0), \
-         COALESCE(SUM(severity = 1), 0), COALESCE(SUM(severity = 0), 0), COALESCE(SUM(patchable), 0), \
-         (SELECT COUNT(DISTINCT package_id) FROM image_packages WHERE image_id = $1) FROM worst",
+         WHERE ip.image_id = $1 AND ip.judged AND f.suppressed IS NULL GROUP BY f.finding_id) \
+         SELECT COUNT(*) FILTER (WHERE severity = 4) AS critical, COUNT(*) FILTER (WHERE severity = 3) AS high, \
+         COUNT(*) FILTER (WHERE severity = 2) AS medium, COUNT(*) FILTER (WHERE severity = 1) AS low, \
+         COUNT(*) FILTER (WHERE severity = 0) AS unscored, COUNT(*) FILTER (WHERE patchable = 1) AS patchable, \
+         (SELECT COUNT(DISTINCT package_id) FROM image_packages WHERE image_id = $1) AS packages FROM worst",
     )
     .bind(id)
     .fetch_one(&mut **tx)
-    .await?;
-    let n = |i: usize| counts.get::<i64, _>(i);
+    .await
+    .map_err(StoreError::database(ATTEMPTED))?;
+    let n = |column: &str| value::<i64>(&counts, column);
     let unassessed = sqlx::query(
-        "SELECT p.unassessed, COUNT(DISTINCT p.id) FROM image_packages ip JOIN packages p ON p.id = ip.package_id \
-         WHERE ip.image_id = $1 AND ip.judged = 1 AND p.unassessed IS NOT NULL GROUP BY 1",
+        "SELECT p.unassessed AS reason, COUNT(DISTINCT p.id) AS packages FROM image_packages ip \
+         JOIN packages p ON p.id = ip.package_id \
+         WHERE ip.image_id = $1 AND ip.judged AND p.unassessed IS NOT NULL GROUP BY p.unassessed",
     )
     .bind(id)
     .fetch_all(&mut **tx)
-    .await?;
+    .await
+    .map_err(StoreError::database(ATTEMPTED))?;
     let undetermined = sqlx::query(
-        "SELECT p.undetermined->>0, COUNT(DISTINCT p.id) FROM image_packages ip JOIN packages p ON p.id = ip.package_id \
-         WHERE ip.image_id = $1 AND ip.judged = 1 AND p.undetermined IS NOT NULL GROUP BY 1",
+        "SELECT p.undetermined AS reasons, COUNT(DISTINCT p.id) AS packages FROM image_packages ip \
+         JOIN packages p ON p.id = ip.package_id \
+         WHERE ip.image_id = $1 AND ip.judged AND p.undetermined IS NOT NULL GROUP BY p.undetermined",
     )
     .bind(id)
     .fetch_all(&mut **tx)
-    .await?;
+    .await
+    .map_err(StoreError::database(ATTEMPTED))?;
     let row = sqlx::query("SELECT problems, inapplicable FROM images WHERE id = $1")
         .bind(id)
         .fetch_one(&mut **tx)
-        .await?;
-    let problems: Vec<packages::Problem> = from_json(row.get(0));
+        .await
+        .map_err(StoreError::database(ATTEMPTED))?;
+    let problems: Vec<packages::Problem> = json_or_default(&row, "problems")?;
     let mut hidden_by = BTreeMap::new();
     for problem in problems {
         *hidden_by.entry(problem.message).or_insert(0) += 1;
     }
+    let findings = n("critical")? + n("high")? + n("medium")? + n("low")? + n("unscored")?;
     let tally = Tally {
-        packages: unsigned(n(6)),
-        findings: unsigned(n(0) + n(1) + n(2) + n(3) + n(4)),
-        unassessed: by_reason(&unassessed),
-        undetermined: by_reason(&undetermined),
+        packages: number(&counts, "packages")?,
+        findings: findings.unsigned_abs(),
+        unassessed: by_reason(&unassessed, |row| value(row, "reason"))?,
+        undetermined: by_reason(&undetermined, |row| {
+            let reasons: Vec<String> = json_or_default(row, "reasons")?;
+            Ok(reasons.into_iter().next().unwrap_or_default())
+        })?,
         problems: hidden_by,
     };
-    let (status, cause) = match row.get::<Option<String>, _>(1) {
+    let (status, cause) = match value::<Option<String>>(&row, "inapplicable")? {
         Some(inapplicable) => (Status::NotApplicable, Some(inapplicable)),
         None => status_of(&tally),
     };
@@ -305,19 +377,28 @@ pub(super) async fn refresh_image(tx: &mut Tx<'_>, id: i64) -> Result<(), sqlx::
     )
     .bind(id)
     .bind(status.as_str())
-    .bind(cause)
-    .bind(n(6))
-    .bind(n(0))
-    .bind(n(1))
-    .bind(n(2))
-    .bind(n(3))
-    .bind(n(4))
-    .bind(n(5))
+    .bind(cause.as_deref().map(text))
+    .bind(n("packages")?)
+    .bind(n("critical")?)
+    .bind(n("high")?)
+    .bind(n("medium")?)
+    .bind(n("low")?)
+    .bind(n("unscored")?)
+    .bind(n("patchable")?)
     .execute(&mut **tx)
-    .await?;
+    .await
+    .map_err(StoreError::database(ATTEMPTED))?;
     Ok(())
 }
 
-fn by_reason(rows: &[DbRow]) -> BTreeMap<String, u64> {
-    rows.iter().map(|row| (row.get(0), unsigned(row.get(1)))).collect()
+/// Packages by what kept them from being judged.
+fn by_reason(
+    rows: &[DbRow],
+    reason: impl Fn(&DbRow) -> Result<String, StoreError>,
+) -> Result<BTreeMap<String, u64>, StoreError> {
+    let mut packages = BTreeMap::new();
+    for row in rows {
+        *packages.entry(reason(row)?).or_default() += number::<u64>(row, "packages")?;
+    }
+    Ok(packages)
 }
