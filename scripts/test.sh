@@ -37,6 +37,7 @@ else
   part "an advisory comes and goes" python3 tests/advisory.py
   part "inventories of real images" python3 tests/inventory.py
   part "hostile images" python3 tests/hostile.py
+  part "hostile requests" python3 tests/http_fuzz.py
   part "kill -9" python3 tests/kill9.py "${KILL9_ROUNDS:-20}"
   part "portal flows" scripts/portal_flows.sh
 fi

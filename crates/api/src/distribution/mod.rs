@@ -3,6 +3,7 @@
 pub mod auth;
 mod blobs;
 mod error;
+mod leftover;
 mod manifests;
 mod path;
 mod ranges;

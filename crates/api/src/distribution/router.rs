@@ -13,7 +13,7 @@ use super::auth::service;
 use super::error::OciError;
 use super::path::Target;
 use super::request::{self, Call, Origin, text};
-use super::{DistributionState, blobs, manifests, referrers, tags, uploads};
+use super::{DistributionState, blobs, leftover, manifests, referrers, tags, uploads};
 
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 
@@ -34,10 +34,12 @@ async fn dispatch(State(state): State<DistributionState>, request: Request<Body>
     let (parts, body) = request.into_parts();
     let origin = Origin::of(&parts, state.plain_http);
     let absolute = state.absolute_locations;
+    let (body, leftover) = leftover::lend(&parts, body);
     let mut response = match answer(state, &origin, parts, body).await {
         Ok(response) => response,
         Err(error) => refused(error, &origin),
     };
+    leftover.drop_it();
     if absolute {
         make_location_absolute(&mut response, &origin);
     }
