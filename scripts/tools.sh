@@ -33,7 +33,7 @@ go_build() {
   local work
   work=$(mktemp -d)
   if ! (cd "$work" && go mod init scratch && go mod edit -require="$2@$3" \
-    && GOFLAGS=-mod=mod timeout "$GO_BUILD_SECONDS_MAX" go build -o "$LAZARET_CACHE/bin/$1" "$4") >"$LAZARET_CACHE/$1.log" 2>&1 </dev/null; then
+    && GOFLAGS=-mod=mod timeout "$GO_BUILD_SECONDS_MAX" go build -ldflags='-s -w' -o "$LAZARET_CACHE/bin/$1" "$4") >"$LAZARET_CACHE/$1.log" 2>&1 </dev/null; then
     skipped "$1: $(tail -n 1 "$LAZARET_CACHE/$1.log")"
   fi
   rm -rf "$work"
@@ -74,6 +74,14 @@ for what in "$@"; do
       apt skopeo=skopeo podman=podman buildah=buildah
       go_build oras oras.land/oras v1.2.3 oras.land/oras/cmd/oras
       go_build crane github.com/google/go-containerregistry v0.20.7 github.com/google/go-containerregistry/cmd/crane
+      go_build regctl github.com/regclient/regclient v0.11.7 github.com/regclient/regclient/cmd/regctl
+      go_build helm helm.sh/helm/v3 v3.22.0 helm.sh/helm/v3/cmd/helm
+      if [ "${CI:-}" = true ] && ! have cosign; then
+        # Nothing but a cache makes it fit into what CI may take.
+        skipped "cosign: 200 s of processor time to build, and not in the cache"
+      else
+        go_build cosign github.com/sigstore/cosign/v2 v2.6.5 github.com/sigstore/cosign/v2/cmd/cosign
+      fi
       ;;
     azure-sdk)
       azure_sdk azure-sdk-now azure-mgmt-security==7.0.0
