@@ -7,6 +7,7 @@ use oci::RepositoryName;
 
 use crate::principal::Principal;
 use crate::request::RequestInfo;
+use crate::role::OnRegistry;
 use crate::scope::{Action, ResourceKind, Scope};
 
 mod sealed {
@@ -40,8 +41,55 @@ rights!(
     /// To read attributes.
     MetadataRead,
     /// To change attributes.
-    MetadataWrite
+    MetadataWrite,
+    /// To see what was deleted.
+    DeletedRead,
+    /// To restore what was deleted.
+    DeletedRestore
 );
+
+/// A right on the registry as a whole, as a type.
+pub trait RegistryRight: sealed::Sealed {
+    /// The right.
+    const RIGHT: OnRegistry;
+}
+
+macro_rules! registry_rights {
+    ($($(#[$doc:meta])* $name:ident),*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy)]
+        pub struct $name;
+        impl sealed::Sealed for $name {}
+        impl RegistryRight for $name {
+            const RIGHT: OnRegistry = OnRegistry::$name;
+        }
+    )*};
+}
+registry_rights!(
+    /// To list what was deleted and can be restored.
+    DeletedCatalog,
+    /// To read what inspection found.
+    Findings,
+    /// To change settings and policies.
+    Configuration,
+    /// To say who may do what.
+    Administration
+);
+
+/// Proof that a principal may do `R` to the registry. Only
+/// [`authorise_registry`] makes one.
+#[derive(Debug, Clone)]
+pub struct RegistryPermit<R> {
+    principal: Principal,
+    right: PhantomData<R>,
+}
+
+impl<R> RegistryPermit<R> {
+    /// Who holds it.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+}
 
 /// Proof that a principal may do `R` to one repository. Only [`authorise`]
 /// makes one.
@@ -132,10 +180,21 @@ pub fn authorise_mount(
 
 /// Lets a principal list the repositories, or says what it lacks.
 pub fn authorise_catalog(principal: &Principal) -> Result<Catalog, Denied> {
-    let wanted = Scope::catalog();
-    if principal.may(ResourceKind::Registry, &wanted.name, Action::All) {
+    if principal.may_on_registry(OnRegistry::Catalog) {
         Ok(Catalog { principal: principal.clone() })
     } else {
+        Err(Denied { who: principal.name().to_owned(), wanted: Scope::catalog() })
+    }
+}
+
+/// Lets a principal do `R` to the registry, or says what it lacks.
+pub fn authorise_registry<R: RegistryRight>(
+    principal: &Principal,
+) -> Result<RegistryPermit<R>, Denied> {
+    if principal.may_on_registry(R::RIGHT) {
+        Ok(RegistryPermit { principal: principal.clone(), right: PhantomData })
+    } else {
+        let wanted = Scope::registry(R::RIGHT.as_str());
         Err(Denied { who: principal.name().to_owned(), wanted })
     }
 }
@@ -143,7 +202,14 @@ pub fn authorise_catalog(principal: &Principal) -> Result<Catalog, Denied> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::principal::Role;
+    use crate::principal::Kind;
+    use crate::role::Role;
+    use crate::role_scope::RoleScope;
+
+    fn account(name: &str, role: Role) -> Principal {
+        let root = RoleScope::root();
+        Principal::new(Kind::Account, name).with_role(role, &root, &root)
+    }
 
     fn check(principal: &Principal, repository: &str, push: bool) {
         let repository = RepositoryName::parse(repository).unwrap();
@@ -155,8 +221,8 @@ mod tests {
     }
 
     #[test]
-    fn a_token_only_takes_away() {
-        let admin = Principal::account("admin", Some(Role::Admin));
+    fn a_permit_needs_the_right_there() {
+        let admin = account("admin", Role::Owner);
         check(&admin, "a", true);
         let scoped = admin.limited_to(vec![Scope::repository("a", [Action::Pull, Action::Push])]);
         check(&scoped, "a", true);
@@ -164,25 +230,23 @@ mod tests {
         let source = RepositoryName::parse("b").unwrap();
         assert!(authorise::<Pull>(&scoped, &source).is_err());
         assert!(authorise_mount(&scoped, &source).is_ok(), "the account may read it");
-        let nobody = Principal::account("guest", None).limited_to(vec![]);
+        let nobody = Principal::new(Kind::Account, "guest").limited_to(vec![]);
         assert!(authorise_mount(&nobody, &source).is_err());
-        check(
-            &Principal::account("guest", None)
-                .limited_to(vec![Scope::repository("a", Action::REPOSITORY)]),
-            "a",
-            false,
-        );
         check(&Principal::anonymous(), "a", false);
         let denied =
             authorise::<Delete>(&scoped, &RepositoryName::parse("a").unwrap()).unwrap_err();
         assert_eq!(denied.to_string(), "admin may not delete on repository a");
         assert!(authorise_catalog(&scoped).is_err());
+        let denied = authorise_registry::<Administration>(&scoped).unwrap_err();
+        assert_eq!(denied.to_string(), "admin may not * on registry administration");
+        assert!(authorise_registry::<Administration>(&account("a", Role::Contributor)).is_err());
+        assert!(authorise_registry::<Configuration>(&account("a", Role::Contributor)).is_ok());
     }
 
     #[test]
     fn the_allowed_subset_is_granted() {
-        let scoped = Principal::account("a", Some(Role::Admin))
-            .limited_to(vec![Scope::repository("r", [Action::Pull])]);
+        let scoped =
+            account("a", Role::Owner).limited_to(vec![Scope::repository("r", [Action::Pull])]);
         assert_eq!(
             scoped.grant(&Scope::parse("repository:r:pull,push").unwrap()).to_string(),
             "repository:r:pull"

@@ -19,6 +19,10 @@ pub enum Action {
     MetadataRead,
     /// Change them.
     MetadataWrite,
+    /// See what was deleted and can be restored.
+    DeletedRead,
+    /// Restore it.
+    DeletedRestore,
     /// Everything a registry-wide scope allows: list the repositories.
     #[serde(rename = "*")]
     All,
@@ -26,8 +30,15 @@ pub enum Action {
 
 impl Action {
     /// Every action on a repository.
-    pub const REPOSITORY: [Self; 5] =
-        [Self::Pull, Self::Push, Self::Delete, Self::MetadataRead, Self::MetadataWrite];
+    pub const REPOSITORY: [Self; 7] = [
+        Self::Pull,
+        Self::Push,
+        Self::Delete,
+        Self::MetadataRead,
+        Self::MetadataWrite,
+        Self::DeletedRead,
+        Self::DeletedRestore,
+    ];
 
     /// As it is written in a scope.
     pub fn as_str(self) -> &'static str {
@@ -37,6 +48,8 @@ impl Action {
             Self::Delete => "delete",
             Self::MetadataRead => "metadata_read",
             Self::MetadataWrite => "metadata_write",
+            Self::DeletedRead => "deleted_read",
+            Self::DeletedRestore => "deleted_restore",
             Self::All => "*",
         }
     }
@@ -52,7 +65,7 @@ impl Action {
 pub enum ResourceKind {
     /// A repository, by name.
     Repository,
-    /// Something registry-wide; the only one known is `catalog`.
+    /// Something registry-wide: `catalog`, `deleted_catalog`.
     Registry,
 }
 
@@ -90,7 +103,12 @@ impl Scope {
 
     /// The list of repositories.
     pub fn catalog() -> Self {
-        Self { kind: ResourceKind::Registry, name: "catalog".into(), actions: [Action::All].into() }
+        Self::registry("catalog")
+    }
+
+    /// Something registry-wide.
+    pub fn registry(name: &str) -> Self {
+        Self { kind: ResourceKind::Registry, name: name.to_owned(), actions: [Action::All].into() }
     }
 
     /// Reads `type[(class)]:name:action,action`. Actions that are not known are
@@ -145,7 +163,10 @@ mod tests {
     fn reads_what_clients_ask_for() {
         check("repository:a/b:push,pull", "repository:a/b:pull,push");
         check("repository(plugin):a:pull", "repository:a:pull");
-        check("repository:a:*", "repository:a:pull,push,delete,metadata_read,metadata_write");
+        check(
+            "repository:a:*",
+            "repository:a:pull,push,delete,metadata_read,metadata_write,deleted_read,deleted_restore",
+        );
         check("repository:a:pull,fly", "repository:a:pull");
         check("repository:host:5000/a:pull", "repository:host:5000/a:pull");
         check("registry:catalog:*", "registry:catalog:*");

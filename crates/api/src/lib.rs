@@ -4,5 +4,6 @@ pub mod azure;
 pub mod distribution;
 pub mod inspections;
 pub mod portal;
+pub mod settings;
 
 pub use inspections::Inspections;

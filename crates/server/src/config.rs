@@ -24,6 +24,7 @@ struct File {
     tls: TlsFile,
     registry: RegistryFile,
     inspection: InspectionFile,
+    access: AccessFile,
     log_format: LogFormat,
 }
 
@@ -49,6 +50,12 @@ struct InspectionFile {
     workers: usize,
 }
 
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct AccessFile {
+    anonymous_pull: bool,
+}
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -69,6 +76,7 @@ impl Default for File {
             tls: TlsFile::default(),
             registry: RegistryFile::default(),
             inspection: InspectionFile::default(),
+            access: AccessFile::default(),
             log_format: LogFormat::Text,
         }
     }
@@ -103,6 +111,8 @@ pub struct Config {
     pub verdict_wait: Duration,
     /// Layers analysed at once.
     pub workers: usize,
+    /// Whether everybody may pull, until a stored setting says otherwise.
+    pub anonymous_pull: bool,
     /// Form of log lines.
     pub log_format: LogFormat,
 }
@@ -143,6 +153,7 @@ impl Config {
             warning_on_push: file.inspection.warning_on_push,
             verdict_wait: Duration::from_millis(file.inspection.verdict_wait_ms),
             workers: file.inspection.workers,
+            anonymous_pull: file.access.anonymous_pull,
             log_format: file.log_format,
         })
     }
@@ -178,6 +189,7 @@ mod tests {
         assert_eq!(parsed.http, defaults.http);
         assert_eq!(parsed.registry.absolute_locations, defaults.registry.absolute_locations);
         assert_eq!(parsed.registry.sparse_images, defaults.registry.sparse_images);
+        assert_eq!(parsed.access.anonymous_pull, defaults.access.anonymous_pull);
         assert_eq!(parsed.inspection.warning_on_push, defaults.inspection.warning_on_push);
         assert_eq!(parsed.inspection.verdict_wait_ms, defaults.inspection.verdict_wait_ms);
         assert_eq!(parsed.inspection.workers, defaults.inspection.workers);

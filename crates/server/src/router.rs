@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use access::OnRegistry;
 use anyhow::Context;
 use api::azure::{self, AzureState};
 use api::distribution::{self, Authenticator, DistributionState};
@@ -126,7 +127,7 @@ async fn render_metrics(
     if !local {
         let authorization = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok());
         let known = operations.auth.recognise(authorization, "", Some(peer.ip())).await;
-        if !known.is_ok_and(|principal| !principal.is_anonymous()) {
+        if !known.is_ok_and(|principal| principal.may_on_registry(OnRegistry::Findings)) {
             let challenge = [(http::header::WWW_AUTHENTICATE, "Basic realm=\"lazaret\"")];
             return (StatusCode::UNAUTHORIZED, challenge, "metrics need a login\n").into_response();
         }

@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::{Kind, Role, RoleScope};
 use anyhow::{Context, bail};
 use api::Inspections;
 use api::azure::AzureState;
+use api::distribution::auth::AuthParts;
+use api::distribution::auth::federation::Federation;
 use api::distribution::{Authenticator, DistributionState};
 use api::portal::PortalState;
 use backends::advisory_db::AdvisoryDb;
@@ -16,7 +19,7 @@ use backends::sandbox::{SandboxLimits, SandboxPool};
 use registry::Registry;
 use registry::webhooks::Webhooks;
 use scanner::{Scanner, ScannerParts};
-use store::{Account, AccountStore};
+use store::{Account, AccountRecord, AccountStore, RoleAssignment, Secret};
 use time::OffsetDateTime;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -83,8 +86,17 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let recovered = registry.recover().await.context("cannot clear up after the last run")?;
     tracing::info!(?recovered, "uploads of the last run");
 
-    let auth =
-        Arc::new(Authenticator::open(storage.clone()).await.context("cannot open the accounts")?);
+    let subscription = api::azure::subscription_id(&*storage)
+        .await
+        .context("cannot read the subscription's id")?;
+    let auth = AuthParts {
+        accounts: storage.clone(),
+        settings: storage.clone(),
+        registry: api::azure::registry_scope(subscription, REGISTRY),
+        anonymous_pull: config.anonymous_pull,
+        federation: Federation::new(Vec::new()),
+    };
+    let auth = Arc::new(Authenticator::open(auth).await.context("cannot open the accounts")?);
     let verdicts = wiring::Verdicts {
         scanner: scanner.clone(),
         wait: config.verdict_wait,
@@ -106,9 +118,6 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         registry::wall_clock(),
     ));
     let registry_name: Arc<str> = REGISTRY.into();
-    let subscription = api::azure::subscription_id(&*storage)
-        .await
-        .context("cannot read the subscription's id")?;
     let webhooks = Webhooks::new(
         storage.clone(),
         Arc::new(HttpSender::new()?),
@@ -177,7 +186,7 @@ async fn ensure_admin(
     accounts: &dyn AccountStore,
     now: OffsetDateTime,
 ) -> anyhow::Result<Option<String>> {
-    if !accounts.accounts().await.context("cannot read the accounts")?.is_empty() {
+    if !accounts.accounts(None, None, 1).await.context("cannot read the accounts")?.is_empty() {
         return Ok(None);
     }
     let given = std::env::var(ADMIN_PASSWORD).ok().filter(|p| !p.is_empty());
@@ -193,13 +202,30 @@ async fn ensure_admin(
         })
         .await?
     };
+    let secret = Secret {
+        name: "password".to_owned(),
+        hash: hash.context("cannot hash the admin password")?,
+        created_at: now,
+        expires_at: None,
+    };
     let account = Account {
         name: ADMIN.to_owned(),
-        password_hash: hash.context("cannot hash the admin password")?,
-        admin: true,
+        kind: Kind::Account,
+        display_name: ADMIN.to_owned(),
+        enabled: true,
+        scope_map: None,
+        generation: now.unix_timestamp(),
+        created_at: now,
+        last_used_at: None,
+    };
+    let owner = RoleAssignment {
+        role: Role::Owner.id().to_owned(),
+        scope: RoleScope::root().as_str().to_owned(),
         created_at: now,
     };
-    accounts.create_account(&account).await.context("cannot make the admin account")?;
+    let record =
+        AccountRecord { account, secrets: vec![secret], roles: vec![owner], actions: vec![] };
+    accounts.create_account(&record).await.context("cannot make the admin account")?;
     Ok(given.is_none().then_some(password))
 }
 

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::scan::ScanStore;
 use crate::webhooks::WebhookStore;
-use crate::{AccountStore, CatalogStore, RegistryStore};
+use crate::{AccountStore, CatalogStore, RegistryStore, SettingsStore};
 
 /// What the registry's use cases ask of metadata.
 pub trait Metadata: RegistryStore {}
@@ -13,7 +13,9 @@ impl<T: RegistryStore + ?Sized> Metadata for T {}
 /// Everything that one database keeps. Callers take the part they need; only
 /// who wires the parts together holds the whole.
 #[async_trait]
-pub trait Database: Metadata + AccountStore + CatalogStore + ScanStore + WebhookStore {
+pub trait Database:
+    Metadata + AccountStore + CatalogStore + ScanStore + SettingsStore + WebhookStore
+{
     /// Waits for running statements and lets go of the database.
     async fn close(&self);
 }

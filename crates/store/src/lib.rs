@@ -8,10 +8,14 @@ pub mod database;
 pub mod error;
 pub mod registry;
 pub mod scan;
+pub mod settings;
 pub mod suite;
 pub mod webhooks;
 
-pub use accounts::{Account, AccountStore};
+pub use accounts::{
+    Account, AccountRecord, AccountStore, CreateAccount, DeleteScopeMap, RoleAssignment, ScopeMap,
+    Secret,
+};
 pub use blob::{Blob, BlobFile, BlobSource, RangeReader};
 pub use blobs::{BlobStore, ListedBlob, UploadId, UploadWriter};
 pub use catalog::CatalogStore;
@@ -21,3 +25,4 @@ pub use registry::{
     ManifestReference, ManifestSummary, NewManifest, PutManifest, ReferenceKind, RegistryStore,
     StoredManifest, StoredUpload,
 };
+pub use settings::SettingsStore;

@@ -57,7 +57,7 @@ impl From<InspectionError> for ArmError {
 impl From<AuthError> for ArmError {
     fn from(error: AuthError) -> Self {
         match error {
-            AuthError::Refused => Self::unauthenticated(),
+            AuthError::Refused | AuthError::Identity(_) => Self::unauthenticated(),
             AuthError::SlowDown(_) | AuthError::Busy => {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", error.to_string())
             }

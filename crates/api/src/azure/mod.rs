@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::distribution::Authenticator;
 use crate::inspections::Inspections;
 
-pub use resources::{registry_id, subscription_id};
+pub use resources::{registry_id, registry_scope, subscription_id};
 pub use router::router;
 
 /// What the handlers work with. Cheap to clone.

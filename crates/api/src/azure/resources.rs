@@ -1,5 +1,6 @@
 //! The one subscription, its one resource group and its one registry.
 
+use access::RoleScope;
 use serde_json::{Value, json};
 use store::StoreError;
 use store::scan::ScanStore;
@@ -35,6 +36,11 @@ pub fn registry_id(subscription: Uuid, name: &str) -> String {
     format!(
         "/subscriptions/{subscription}/resourceGroups/{RESOURCE_GROUP}/providers/Microsoft.ContainerRegistry/registries/{name}"
     )
+}
+
+/// The registry as a scope of roles.
+pub fn registry_scope(subscription: Uuid, registry: &str) -> RoleScope {
+    RoleScope::registry(&subscription.to_string(), RESOURCE_GROUP, registry)
 }
 
 impl AzureState {

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use access::authorise_catalog;
+use access::{Findings, authorise_registry};
 use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
 use axum::response::{IntoResponse, Response};
@@ -121,12 +121,12 @@ async fn recognise(state: &AzureState, parts: &Parts, host: &str) -> Result<(), 
     }
     let denied = |_| {
         let message = format!(
-            "'{}' does not have authorization to read here: it needs the role Owner, and a token needs the scope registry:catalog:*.",
+            "'{}' does not have authorization to read here: it needs the role Reader or Security Reader on the registry, and a token needs the scope registry:catalog:*.",
             principal.name()
         );
         ArmError::new(StatusCode::FORBIDDEN, "AuthorizationFailed", message)
     };
-    authorise_catalog(&principal).map(drop).map_err(denied)
+    authorise_registry::<Findings>(&principal).map(drop).map_err(denied)
 }
 
 /// First value of a query parameter; ARM minds its case as little as a path's.

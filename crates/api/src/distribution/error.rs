@@ -170,14 +170,14 @@ impl OciError {
     /// A permit was refused. Nobody is asked to sign in; a token that is too
     /// weak, to get a better one; an account that may not, is told so, since
     /// asking again would not help.
-    pub fn denied(mut denied: Denied, by_role: bool) -> Self {
+    pub fn denied(mut denied: Denied, by_token: bool) -> Self {
         if denied.wanted.actions.contains(&Action::Push) {
             // Whoever pushes also asks what is there already.
             denied.wanted.actions.insert(Action::Pull);
         }
         if denied.who.is_empty() {
             Self::unauthorized("authentication required", Some(denied.wanted))
-        } else if by_role {
+        } else if by_token {
             let mut error = Self::unauthorized(&denied, Some(denied.wanted.clone()));
             error.wanted =
                 Some(Box::new(Wanted { scope: Some(denied.wanted), insufficient: true }));
@@ -227,7 +227,7 @@ impl From<PathError> for OciError {
 impl From<AuthError> for OciError {
     fn from(error: AuthError) -> Self {
         match error {
-            AuthError::Refused => Self::unauthorized(error, None),
+            AuthError::Refused | AuthError::Identity(_) => Self::unauthorized(error, None),
             AuthError::SlowDown(wait) => {
                 let secs = wait.saturating_add(Duration::from_millis(999)).as_secs().max(1);
                 Self::new(Code::TooManyRequests, error).header(header::RETRY_AFTER, secs)

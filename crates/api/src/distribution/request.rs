@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use access::request::USER_AGENT_CHARS_MAX;
-use access::{Permit, Principal, RequestInfo, Right, authorise};
+use access::{Denied, Permit, Principal, RequestInfo, Right, authorise};
 use axum::body::Body;
 use futures::StreamExt;
 use http::request::Parts;
@@ -42,10 +42,17 @@ pub(super) fn info(parts: &Parts, origin: &Origin) -> RequestInfo {
 impl Call {
     /// A permit, or the answer that says what is lacking.
     pub fn permit<R: Right>(&self, repository: &RepositoryName) -> Result<Permit<R>, OciError> {
-        let by_role = self.principal.role().is_some();
-        let permit = authorise(&self.principal, repository)
-            .map_err(|denied| OciError::denied(denied, by_role))?;
+        let permit =
+            authorise(&self.principal, repository).map_err(|denied| self.denied(denied))?;
         Ok(permit.for_request(Arc::clone(&self.info)))
+    }
+
+    /// The answer to a refusal: whether a better token would do, or none.
+    pub fn denied(&self, denied: Denied) -> OciError {
+        let wanted = &denied.wanted;
+        let granted = |action| self.principal.is_granted(wanted.kind, &wanted.name, action);
+        let by_token = wanted.actions.iter().copied().all(granted);
+        OciError::denied(denied, by_token)
     }
 
     /// First value of a query parameter.

@@ -29,9 +29,7 @@ pub(super) async fn tags(call: Call, name: RepositoryName) -> Result<Response, O
 
 pub(super) async fn catalog(call: Call) -> Result<Response, OciError> {
     let (after, limit) = page_of(&call)?;
-    let by_role = call.principal.role().is_some();
-    let permit =
-        authorise_catalog(&call.principal).map_err(|denied| OciError::denied(denied, by_role))?;
+    let permit = authorise_catalog(&call.principal).map_err(|denied| call.denied(denied))?;
     let page = call.state.registry.repositories(&permit, after.as_deref(), limit).await?;
     let names: Vec<_> = page.entries.iter().map(RepositoryName::as_str).collect();
     let next = page.more.then(|| link("/v2/_catalog", &[("n", &limit.to_string())], names.last()));

@@ -116,7 +116,7 @@ impl From<InspectionError> for ApiError {
 impl From<AuthError> for ApiError {
     fn from(error: AuthError) -> Self {
         match error {
-            AuthError::Refused => {
+            AuthError::Refused | AuthError::Identity(_) => {
                 Self::new(Kind::Unauthorized, "The user name, password or token is not valid.")
             }
             AuthError::SlowDown(wait) => {

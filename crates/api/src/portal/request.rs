@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use access::{Principal, authorise_catalog};
+use access::{Findings, Principal, authorise_registry};
 use axum::extract::{ConnectInfo, FromRequestParts, Query};
 use http::header;
 use http::request::Parts;
@@ -57,10 +57,10 @@ async fn recognise(parts: &Parts, state: &PortalState, renew: bool) -> Result<Pr
 
 fn permit(principal: &Principal) -> Result<(), ApiError> {
     let denied = |_| {
-        let detail = "Reading this needs the role Owner on the registry; a token needs the scope registry:catalog:*.";
+        let detail = "Reading this needs the role Reader or Security Reader on the registry; a token needs the scope registry:catalog:*.";
         ApiError::new(Kind::Forbidden, detail)
     };
-    authorise_catalog(principal).map(drop).map_err(denied)
+    authorise_registry::<Findings>(principal).map(drop).map_err(denied)
 }
 
 impl FromRequestParts<PortalState> for SignedIn {

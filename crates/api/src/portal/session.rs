@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use access::{Principal, Role};
+use access::{Kind as PrincipalKind, Principal};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -26,6 +26,7 @@ use super::error::{ApiError, Kind};
 use super::openapi::SESSION_COOKIE;
 use super::request::{SignedIn, address, origin};
 use super::types::{Session, SignIn, User};
+use crate::distribution::auth;
 
 /// A session that is not used ends after this time.
 const IDLE_MAX: Duration = Duration::from_secs(8 * 3600);
@@ -48,8 +49,8 @@ pub struct Sessions {
 #[derive(Clone)]
 struct OpenSession {
     account: String,
-    /// Of the password's hash: a new password ends the sessions of the old.
-    password: [u8; 32],
+    /// Of the account: a new password ends the sessions of the old.
+    generation: i64,
     opened: Instant,
     used: Instant,
 }
@@ -72,7 +73,7 @@ impl Sessions {
         }
         let session = OpenSession {
             account: account.name.clone(),
-            password: hash(&account.password_hash),
+            generation: account.generation,
             opened: now,
             used: now,
         };
@@ -118,17 +119,16 @@ pub(super) async fn principal(
     let found =
         cookie(&parts.headers).and_then(|word| state.sessions.find(word, renew, Instant::now()));
     let Some(session) = found else { return Ok(None) };
-    let account = state.accounts.account(&session.account).await?;
-    let account = account.filter(|account| hash(&account.password_hash) == session.password);
-    Ok(account
-        .map(|account| Principal::account(&account.name, account.admin.then_some(Role::Admin))))
+    let record = state.accounts.account(&session.account).await?;
+    let record = record.filter(|r| r.account.enabled && r.account.generation == session.generation);
+    Ok(record.map(|record| auth::principal(&record, state.auth.registry())))
 }
 
 fn user(principal: &Principal) -> User {
-    let roles = principal.role().map(|role| match role {
-        Role::Admin => "Owner".to_owned(),
-    });
-    User { name: principal.name().to_owned(), roles: roles.into_iter().collect() }
+    let mut roles: Vec<_> = principal.roles().iter().map(|(role, _)| role.to_string()).collect();
+    roles.sort_unstable();
+    roles.dedup();
+    User { name: principal.name().to_owned(), roles }
 }
 
 pub(super) async fn sign_in(
@@ -150,10 +150,11 @@ pub(super) async fn sign_in(
     };
     let origin = origin(&parts, &state);
     let (name, password) = (&sign_in.username, &sign_in.password);
-    let principal = state.auth.password(name, password, &origin.host, address(&parts)).await?;
-    // A token sent as a password is somebody's, but limited: it opens no session.
+    let caller = state.auth.password(name, password, &origin.host, address(&parts)).await?;
+    let principal = caller.principal;
+    // The portal is for people. A token sent as a password, too, opens no session.
     let account = match state.accounts.account(principal.name()).await? {
-        Some(account) if account.name == *name => account,
+        Some(r) if r.account.name == *name && r.account.kind == PrincipalKind::Account => r.account,
         _ => {
             return Err(ApiError::new(
                 Kind::Unauthorized,
@@ -196,18 +197,22 @@ fn set_cookie(response: &mut Response, word: &str, max_age_secs: u64, secure: bo
 mod tests {
     use super::*;
 
-    fn account(password_hash: &str) -> Account {
+    fn account() -> Account {
         Account {
             name: "admin".into(),
-            password_hash: password_hash.into(),
-            admin: true,
+            kind: PrincipalKind::Account,
+            display_name: "admin".into(),
+            enabled: true,
+            scope_map: None,
+            generation: 1,
             created_at: time::OffsetDateTime::UNIX_EPOCH,
+            last_used_at: None,
         }
     }
 
     fn check(used_after: Duration, renew: bool, then: Duration, alive: bool) {
         let (sessions, start) = (Sessions::default(), Instant::now());
-        let word = sessions.open(&account("x"), start).unwrap();
+        let word = sessions.open(&account(), start).unwrap();
         assert!(sessions.find(&word, renew, start + used_after).is_some());
         assert_eq!(sessions.find(&word, true, start + used_after + then).is_some(), alive);
     }
@@ -219,7 +224,7 @@ mod tests {
         check(7 * hour, false, 7 * hour, false);
         check(Duration::ZERO, true, 8 * hour, false);
         let (sessions, start) = (Sessions::default(), Instant::now());
-        let word = sessions.open(&account("x"), start).unwrap();
+        let word = sessions.open(&account(), start).unwrap();
         (1..24).for_each(|h| assert!(sessions.find(&word, true, start + h * hour).is_some()));
         assert!(sessions.find(&word, true, start + 24 * hour).is_none(), "no session is for ever");
     }
@@ -227,7 +232,7 @@ mod tests {
     #[test]
     fn closed_and_unknown_words_open_nothing() {
         let (sessions, now) = (Sessions::default(), Instant::now());
-        let word = sessions.open(&account("x"), now).unwrap();
+        let word = sessions.open(&account(), now).unwrap();
         sessions.close(&word);
         assert!(sessions.find(&word, true, now).is_none());
         assert!(sessions.find("", true, now).is_none());

@@ -4,6 +4,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use access::{Kind, Role, RoleScope};
+use api::distribution::auth::AuthParts;
+use api::distribution::auth::federation::Federation;
 use api::distribution::{Authenticator, DistributionState, PushVerdict, router};
 use argon2::password_hash::PasswordHasher;
 use axum::body::Body;
@@ -19,7 +22,7 @@ use hyper_util::rt::TokioIo;
 use oci::Digest;
 use registry::{PushedManifest, Registry, RegistryObserver, UploadOpener};
 use serde_json::Value;
-use store::{Account, AccountStore, UploadId};
+use store::{Account, AccountRecord, AccountStore, RoleAssignment, Secret, UploadId};
 use time::OffsetDateTime;
 
 pub const PASSWORD: &str = "correct horse";
@@ -72,6 +75,8 @@ pub struct TestApp {
     pub address: SocketAddr,
     pub registry: Arc<Registry>,
     pub events: Arc<Recorder>,
+    pub metadata: Arc<SqliteStore>,
+    pub auth: Arc<Authenticator>,
     _folder: Option<tempfile::TempDir>,
 }
 
@@ -91,20 +96,14 @@ impl TestApp {
             Registry::new(blobs, metadata.clone(), events.clone(), registry::wall_clock());
         registry.recover().await.unwrap();
         let registry = Arc::new(registry);
-        let admin = Account {
-            name: "admin".into(),
-            password_hash: cheap_hash(),
-            admin: true,
-            created_at: OffsetDateTime::UNIX_EPOCH,
-        };
-        metadata.create_account(&admin).await.unwrap();
-        metadata
-            .create_account(&Account { name: "guest".into(), admin: false, ..admin })
-            .await
-            .unwrap();
+        for (name, role) in [("admin", Some(Role::Owner)), ("guest", None)] {
+            let account = account(name, Kind::Account, role.map(|role| (role, "/")));
+            metadata.create_account(&account).await.unwrap();
+        }
+        let auth = Arc::new(Authenticator::open(auth_parts(metadata.clone())).await.unwrap());
         let state = DistributionState {
             registry: registry.clone(),
-            auth: Arc::new(Authenticator::open(metadata).await.unwrap()),
+            auth: auth.clone(),
             verdict: Some(Arc::new(Verdict)),
             plain_http: true,
             absolute_locations: false,
@@ -114,7 +113,7 @@ impl TestApp {
         let service: IntoMakeServiceWithConnectInfo<_, SocketAddr> =
             router(state).into_make_service_with_connect_info();
         tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
-        Self { address, registry, events, _folder: None }
+        Self { address, registry, events, metadata, auth, _folder: None }
     }
 
     /// A request as the administrator.
@@ -173,8 +172,56 @@ pub fn image(config: Digest, layer: Digest) -> Value {
     })
 }
 
+/// The registry that tests stand before.
+pub fn registry_scope() -> RoleScope {
+    RoleScope::registry("s", "default", "main")
+}
+
+/// What an authenticator takes, with every setting at its default.
+pub fn auth_parts(metadata: Arc<SqliteStore>) -> AuthParts {
+    AuthParts {
+        accounts: metadata.clone(),
+        settings: metadata,
+        registry: registry_scope(),
+        anonymous_pull: false,
+        federation: Federation::default(),
+    }
+}
+
+/// An account with [`PASSWORD`] and perhaps a role.
+pub fn account(name: &str, kind: Kind, role: Option<(Role, &str)>) -> AccountRecord {
+    let created_at = OffsetDateTime::UNIX_EPOCH;
+    AccountRecord {
+        account: Account {
+            name: name.into(),
+            kind,
+            display_name: name.into(),
+            enabled: true,
+            scope_map: None,
+            generation: 1,
+            created_at,
+            last_used_at: None,
+        },
+        secrets: vec![Secret {
+            name: "password".into(),
+            hash: cheap_hash(),
+            created_at,
+            expires_at: None,
+        }],
+        roles: role
+            .into_iter()
+            .map(|(role, scope)| RoleAssignment {
+                role: role.id().into(),
+                scope: scope.into(),
+                created_at,
+            })
+            .collect(),
+        actions: vec![],
+    }
+}
+
 /// Of [`PASSWORD`], with parameters that cost no time: a hash carries its own.
-fn cheap_hash() -> String {
+pub fn cheap_hash() -> String {
     let params = argon2::Params::new(8, 1, 1, None).unwrap();
     let argon2 = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
     argon2.hash_password(PASSWORD.as_bytes()).unwrap().to_string()

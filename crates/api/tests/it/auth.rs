@@ -13,7 +13,7 @@ async fn form(app: &TestApp, path: &str, form: &str) -> crate::app::Answer {
 }
 
 /// The claims of a token, unverified.
-fn claims(token: &Value) -> Value {
+pub fn claims(token: &Value) -> Value {
     use base64::Engine;
     let payload = token.as_str().unwrap().split('.').nth(1).unwrap();
     serde_json::from_slice(

@@ -24,7 +24,7 @@ use store::scan::{
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
-use crate::app::{Answer, Call, PASSWORD, TestApp, basic};
+use crate::app::{Answer, Call, PASSWORD, TestApp, auth_parts, basic};
 
 /// What the scanner would say of itself.
 pub struct FakeView {
@@ -82,7 +82,7 @@ impl InspectedApp {
             queue: Mutex::default(),
             events: broadcast::channel(64).0,
         });
-        let auth = Arc::new(Authenticator::open(metadata.clone()).await.unwrap());
+        let auth = Arc::new(Authenticator::open(auth_parts(metadata.clone())).await.unwrap());
         let inspections = Arc::new(Inspections::new(
             metadata.clone(),
             metadata.clone(),

@@ -1,6 +1,7 @@
 //! Black-box tests of the distribution API: a whole server over SQLite and
 //! files in a temporary directory, spoken to over the wire.
 
+mod accounts;
 mod app;
 mod auth;
 mod azure_api;

@@ -23,6 +23,7 @@ mod catalog;
 mod registry;
 mod row;
 mod scan;
+mod settings;
 mod webhooks;
 
 use store::StoreError;

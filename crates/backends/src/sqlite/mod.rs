@@ -32,6 +32,7 @@ type Store = SqliteStore;
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "registry", include_str!("../../../../migrations/sqlite/0001_registry.sql")),
     (2, "scan", include_str!("../../../../migrations/sqlite/0002_scan.sql")),
+    (3, "access", include_str!("../../../../migrations/sqlite/0003_access.sql")),
     (7, "webhooks", include_str!("../../../../migrations/sqlite/0007_webhooks.sql")),
 ];
 

@@ -6,6 +6,7 @@ pub mod blobs;
 pub mod catalog;
 pub mod registry;
 pub mod scan;
+pub mod settings;
 pub mod webhooks;
 
 /// Every case of metadata.
@@ -14,5 +15,6 @@ pub async fn database(store: &dyn crate::Database) {
     accounts::run(store).await;
     catalog::run(store).await;
     scan::run(store).await;
+    settings::run(store).await;
     webhooks::run(store).await;
 }

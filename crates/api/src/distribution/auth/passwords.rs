@@ -9,7 +9,8 @@ use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use sha2::{Digest, Sha256};
-use store::{Account, StoreError};
+use store::{AccountRecord, Secret, StoreError};
+use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 
 use super::AuthError;
@@ -22,6 +23,14 @@ const WAITING_MAX: usize = 64;
 const REMEMBERED: Duration = Duration::from_secs(300);
 /// How many are.
 const REMEMBERED_MAX: usize = 4096;
+
+/// Secrets of one account that are tried.
+pub const SECRETS_MAX: usize = 4;
+
+fn is_hash_of(hash: &str, password: &str) -> bool {
+    PasswordHash::new(hash)
+        .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
+}
 
 /// Hashes a password for storing. Blocks for some ten milliseconds.
 pub fn hash_password(password: &str) -> Result<String, StoreError> {
@@ -54,32 +63,38 @@ impl Passwords {
         })
     }
 
-    /// Whether the password is the account's. `account` is the one of this
-    /// name, if there is one.
+    /// The account's secret that the password is; expired ones do not count.
+    /// `record` is the account of this name, if there is one.
     pub async fn verify(
         &self,
-        account: Option<&Account>,
+        record: Option<&AccountRecord>,
         name: &str,
         password: &str,
-    ) -> Result<bool, AuthError> {
-        let hash = account.map_or("", |a| a.password_hash.as_str());
+        now: OffsetDateTime,
+    ) -> Result<Option<Secret>, AuthError> {
+        let secrets = record.map_or(&[][..], |r| &r.secrets);
+        let lasts = |s: &&Secret| s.expires_at.is_none_or(|until| now < until);
+        let secrets: Vec<Secret> =
+            secrets.iter().filter(lasts).take(SECRETS_MAX).cloned().collect();
         // The stored hash is part of the key: a changed password is forgotten.
-        let key = self.memory_key(&[hash, name, password]);
-        if account.is_some() && self.remembers(&key, Instant::now()) {
-            return Ok(true);
+        let key = |secret: &Secret| self.memory_key(&[&secret.hash, name, password]);
+        if let Some(secret) = secrets.iter().find(|s| self.remembers(&key(s), Instant::now())) {
+            return Ok(Some(secret.clone()));
         }
         let _waiting = self.waiting.try_acquire().map_err(|_| AuthError::Busy)?;
         let _hashing = self.hashing.acquire().await.map_err(|_| AuthError::Busy)?;
-        let (hash, password, nobody) = (hash.to_owned(), password.to_owned(), self.nobody.clone());
+        let (tried, nobody) = (password.to_owned(), self.nobody.clone());
         let verified = tokio::task::spawn_blocking(move || {
-            let placeholder = || nobody.get_or_init(|| hash_password("").unwrap_or_default());
-            let parsed =
-                PasswordHash::new(if hash.is_empty() { placeholder() } else { &hash }).ok()?;
-            Argon2::default().verify_password(password.as_bytes(), &parsed).ok()
+            if secrets.is_empty() {
+                let placeholder = nobody.get_or_init(|| hash_password("").unwrap_or_default());
+                is_hash_of(placeholder, &tried);
+                return None;
+            }
+            secrets.into_iter().find(|secret| is_hash_of(&secret.hash, &tried))
         });
-        let verified = verified.await.ok().flatten().is_some() && account.is_some();
-        if verified {
-            self.remember(key, Instant::now());
+        let verified = verified.await.ok().flatten();
+        if let Some(secret) = &verified {
+            self.remember(self.memory_key(&[&secret.hash, name, password]), Instant::now());
         }
         Ok(verified)
     }
@@ -116,31 +131,58 @@ mod tests {
     use super::*;
     use argon2::{Algorithm, Params, Version};
 
-    fn account(password: &str) -> Account {
+    const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
+
+    fn account(passwords: &[(&str, Option<OffsetDateTime>)]) -> AccountRecord {
         // Cheap parameters: a hash carries its own.
         let cheap =
             Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8, 1, 1, None).unwrap());
-        let password_hash = cheap.hash_password(password.as_bytes()).unwrap().to_string();
-        Account {
-            name: "a".into(),
-            password_hash,
-            admin: false,
-            created_at: time::OffsetDateTime::UNIX_EPOCH,
+        let secrets = passwords.iter().enumerate().map(|(i, (password, expires_at))| Secret {
+            name: i.to_string(),
+            hash: cheap.hash_password(password.as_bytes()).unwrap().to_string(),
+            created_at: NOW,
+            expires_at: *expires_at,
+        });
+        AccountRecord {
+            account: store::Account {
+                name: "a".into(),
+                kind: access::Kind::Token,
+                display_name: "a".into(),
+                enabled: true,
+                scope_map: None,
+                generation: 0,
+                created_at: NOW,
+                last_used_at: None,
+            },
+            secrets: secrets.collect(),
+            roles: vec![],
+            actions: vec![],
+        }
+    }
+
+    async fn check(passwords: &Passwords, record: &AccountRecord, password: &str, name: &str) {
+        // Twice: the second answer may come from memory.
+        for _ in 0..2 {
+            let found = passwords.verify(Some(record), "a", password, NOW).await.unwrap();
+            assert_eq!(found.map(|s| s.name).unwrap_or_default(), name, "{password}");
         }
     }
 
     #[tokio::test]
-    async fn a_remembered_password_dies_with_the_hash_it_was_verified_against() {
+    async fn each_secret_works_until_it_expires_or_changes() {
         let passwords = Passwords::new().unwrap();
-        let before = account("one");
-        assert!(passwords.verify(Some(&before), "a", "one").await.unwrap());
-        assert!(passwords.verify(Some(&before), "a", "one").await.unwrap());
-        assert!(!passwords.verify(Some(&before), "a", "two").await.unwrap());
-        assert!(!passwords.verify(Some(&account("two")), "a", "one").await.unwrap());
-        assert!(
-            !passwords.verify(None, "nobody", "").await.unwrap(),
-            "not even the placeholder's password"
-        );
+        let second = time::Duration::seconds(1);
+        let record = account(&[("one", Some(NOW)), ("two", Some(NOW + second)), ("three", None)]);
+        check(&passwords, &record, "one", "").await;
+        check(&passwords, &record, "two", "1").await;
+        check(&passwords, &record, "three", "2").await;
+        check(&passwords, &record, "four", "").await;
+        let later = passwords.verify(Some(&record), "a", "two", NOW + second).await.unwrap();
+        assert_eq!(later, None, "what is remembered expires too");
+        check(&passwords, &account(&[("four", None)]), "three", "").await;
+        check(&passwords, &account(&[]), "", "").await;
+        let nobody = passwords.verify(None, "nobody", "", NOW).await.unwrap();
+        assert_eq!(nobody, None, "not even the placeholder's password");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use access::{Principal, Scope};
+use access::Scope;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
@@ -14,7 +14,7 @@ use http_body_util::{BodyExt, Limited};
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 
-use super::AuthError;
+use super::{AuthError, Caller};
 use crate::distribution::DistributionState;
 use crate::distribution::error::{Code, OciError};
 use crate::distribution::request::{Origin, text};
@@ -87,9 +87,9 @@ async fn token_by_query(state: &DistributionState, parts: &Parts) -> Result<Valu
     let service = Origin::of(parts, state.plain_http).host;
     let form = Form::parse(parts.uri.query().unwrap_or_default().as_bytes());
     let authorization = text(&parts.headers, &header::AUTHORIZATION);
-    let principal = state.auth.recognise(authorization, &service, address(parts)).await?;
+    let caller = state.auth.caller(authorization, &service, address(parts)).await?;
     let offline = form.value("offline_token") == Some("true");
-    Ok(answer(state, &principal, &service, &form, offline))
+    Ok(answer(state, &caller, &service, &form, offline))
 }
 
 async fn token_by_form(
@@ -99,7 +99,7 @@ async fn token_by_form(
 ) -> Result<Value, OciError> {
     let service = Origin::of(parts, state.plain_http).host;
     let form = read_form(body).await?;
-    let principal = match form.value("grant_type") {
+    let caller = match form.value("grant_type") {
         Some("refresh_token") => {
             state.auth.redeem(form.value("refresh_token").unwrap_or_default(), &service).await?
         }
@@ -112,10 +112,8 @@ async fn token_by_form(
             }
             (None, None) => match text(&parts.headers, &header::AUTHORIZATION) {
                 // Some clients post the form and sign in by header.
-                Some(header) => {
-                    state.auth.recognise(Some(header), &service, address(parts)).await?
-                }
-                None => Principal::anonymous(),
+                Some(header) => state.auth.caller(Some(header), &service, address(parts)).await?,
+                None => state.auth.anonymous().await?,
             },
             (None, Some(_)) => return Err(AuthError::Refused.into()),
         },
@@ -123,7 +121,7 @@ async fn token_by_form(
     };
     let offline =
         form.value("access_type") == Some("offline") || form.value("offline_token") == Some("true");
-    Ok(answer(state, &principal, &service, &form, offline))
+    Ok(answer(state, &caller, &service, &form, offline))
 }
 
 async fn exchanged(
@@ -141,28 +139,28 @@ async fn exchanged(
         }
         other => return Err(unsupported_grant(other.unwrap_or_default())),
     };
-    let principal = state.auth.exchange(token.unwrap_or_default(), &service).await?;
-    Ok(json!({ "refresh_token": state.auth.refresh_token(&principal, &service) }))
+    let caller = state.auth.exchange(token.unwrap_or_default(), &service).await?;
+    Ok(json!({ "refresh_token": state.auth.refresh_token(&caller, &service) }))
 }
 
 /// Grants the allowed part of what was asked, possibly nothing: the operation
 /// itself is what fails then, with its own words.
 fn answer(
     state: &DistributionState,
-    principal: &Principal,
+    caller: &Caller,
     service: &str,
     form: &Form,
     offline: bool,
 ) -> Value {
-    let grant = state.auth.access_token(principal, service, &form.scopes());
+    let grant = state.auth.access_token(caller, service, &form.scopes());
     let mut body = json!({
         "token": grant.token,
         "access_token": grant.token,
         "expires_in": grant.expires_in,
         "issued_at": grant.issued_at.format(&Rfc3339).unwrap_or_default(),
     });
-    if offline && !principal.is_anonymous() {
-        body["refresh_token"] = state.auth.refresh_token(principal, service).into();
+    if offline && !caller.principal.is_anonymous() {
+        body["refresh_token"] = state.auth.refresh_token(caller, service).into();
     }
     body
 }

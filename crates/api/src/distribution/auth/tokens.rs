@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::OffsetDateTime;
 
+use super::caller::{Caller, Proof};
+
 /// Lifetime of an access token.
 pub const ACCESS_TOKEN_SECS: i64 = 75 * 60;
 /// Lifetime of a refresh token.
@@ -37,6 +39,23 @@ struct Claims {
     tenant: Option<String>,
     #[serde(default)]
     roles: Vec<String>,
+    /// Ours alone.
+    #[serde(default)]
+    lazaret: Proof,
+    /// When the secret behind it expires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    secret_exp: Option<i64>,
+}
+
+/// Whom a token names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Bearer {
+    /// Empty for nobody.
+    pub name: String,
+    /// What it must be compared with.
+    pub proof: Proof,
+    /// When the secret behind it expires.
+    pub until: Option<OffsetDateTime>,
 }
 
 /// A fresh access token.
@@ -61,33 +80,34 @@ impl Tokens {
         Self { encoding: EncodingKey::from_secret(key), decoding: DecodingKey::from_secret(key) }
     }
 
-    pub fn access(&self, subject: &str, service: &str, scopes: Vec<Scope>) -> Grant {
+    pub fn access(&self, caller: &Caller, service: &str, scopes: Vec<Scope>) -> Grant {
         let issued_at = OffsetDateTime::now_utc();
         let claims = Claims {
             access: Some(scopes),
-            ..claims(subject, service, ACCESS, issued_at, ACCESS_TOKEN_SECS)
+            ..claims(caller, service, ACCESS, issued_at, ACCESS_TOKEN_SECS)
         };
-        Grant { token: self.sign(&claims), issued_at, expires_in: ACCESS_TOKEN_SECS }
+        Grant { token: self.sign(&claims), issued_at, expires_in: claims.exp - claims.iat }
     }
 
-    pub fn refresh(&self, subject: &str, service: &str) -> String {
+    pub fn refresh(&self, caller: &Caller, service: &str) -> String {
         let claims = Claims {
             permissions: Some(json!({ "actions": ["*"], "notActions": [] })),
             tenant: Some("default".into()),
-            ..claims(subject, service, REFRESH, OffsetDateTime::now_utc(), REFRESH_TOKEN_SECS)
+            ..claims(caller, service, REFRESH, OffsetDateTime::now_utc(), REFRESH_TOKEN_SECS)
         };
         self.sign(&claims)
     }
 
-    /// Subject and scopes of an access token made for `service`.
-    pub fn read_access(&self, token: &str, service: &str) -> Option<(String, Vec<Scope>)> {
-        let claims = self.read(token, service, ACCESS)?;
-        Some((claims.sub, claims.access?))
+    /// Bearer and scopes of an access token made for `service`.
+    pub fn read_access(&self, token: &str, service: &str) -> Option<(Bearer, Vec<Scope>)> {
+        let mut claims = self.read(token, service, ACCESS)?;
+        let scopes = claims.access.take()?;
+        Some((bearer(claims), scopes))
     }
 
-    /// Subject of a refresh token made for `service`.
-    pub fn read_refresh(&self, token: &str, service: &str) -> Option<String> {
-        Some(self.read(token, service, REFRESH)?.sub)
+    /// Bearer of a refresh token made for `service`.
+    pub fn read_refresh(&self, token: &str, service: &str) -> Option<Bearer> {
+        self.read(token, service, REFRESH).map(bearer)
     }
 
     fn sign(&self, claims: &Claims) -> String {
@@ -108,19 +128,26 @@ impl Tokens {
     }
 }
 
+fn bearer(claims: Claims) -> Bearer {
+    let until = claims.secret_exp.and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
+    Bearer { name: claims.sub, proof: claims.lazaret, until }
+}
+
 fn claims(
-    subject: &str,
+    caller: &Caller,
     service: &str,
     grant_type: &str,
     now: OffsetDateTime,
     lifetime_secs: i64,
 ) -> Claims {
     let now = now.unix_timestamp();
+    let secret_exp = caller.until.map(OffsetDateTime::unix_timestamp);
+    let exp = now + lifetime_secs;
     Claims {
         jti: uuid::Uuid::new_v4().to_string(),
-        sub: subject.to_owned(),
+        sub: caller.principal.name().to_owned(),
         nbf: now,
-        exp: now + lifetime_secs,
+        exp: secret_exp.map_or(exp, |end| exp.min(end)),
         iat: now,
         iss: ISSUER.into(),
         aud: service.to_owned(),
@@ -130,21 +157,30 @@ fn claims(
         permissions: None,
         tenant: None,
         roles: Vec::new(),
+        lazaret: caller.proof.clone(),
+        secret_exp,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use access::{Kind, Principal};
+
+    fn alice() -> Caller {
+        let proof = Proof { generation: 3, ..Proof::default() };
+        Caller { principal: Principal::new(Kind::Account, "alice"), proof, until: None }
+    }
 
     #[test]
     fn a_token_is_good_for_its_kind_host_and_key_only() {
         let tokens = Tokens::new(b"key");
         let scopes = vec![Scope::parse("repository:a:pull").unwrap()];
-        let access = tokens.access("alice", "host:1", scopes.clone()).token;
-        let refresh = tokens.refresh("alice", "host:1");
-        assert_eq!(tokens.read_access(&access, "host:1"), Some(("alice".into(), scopes)));
-        assert_eq!(tokens.read_refresh(&refresh, "host:1"), Some("alice".into()));
+        let access = tokens.access(&alice(), "host:1", scopes.clone()).token;
+        let refresh = tokens.refresh(&alice(), "host:1");
+        let bearer = Bearer { name: "alice".into(), proof: alice().proof, until: None };
+        assert_eq!(tokens.read_access(&access, "host:1"), Some((bearer.clone(), scopes)));
+        assert_eq!(tokens.read_refresh(&refresh, "host:1"), Some(bearer));
         assert_eq!(tokens.read_refresh(&access, "host:1"), None);
         assert_eq!(tokens.read_access(&refresh, "host:1"), None);
         assert_eq!(tokens.read_access(&access, "host:2"), None);
@@ -153,15 +189,31 @@ mod tests {
     }
 
     #[test]
+    fn no_token_outlives_the_secret_behind_it() {
+        let tokens = Tokens::new(b"key");
+        let now = OffsetDateTime::now_utc();
+        let ends_in = |secs: i64| {
+            let until = Some(now + time::Duration::seconds(secs));
+            tokens.access(&Caller { until, ..alice() }, "h", vec![])
+        };
+        let short = ends_in(100);
+        assert!((90..=100).contains(&short.expires_in), "{}", short.expires_in);
+        let (bearer, _) = tokens.read_access(&short.token, "h").unwrap();
+        assert_eq!(bearer.until.unwrap().unix_timestamp(), now.unix_timestamp() + 100);
+        assert_eq!(ends_in(1_000_000).expires_in, ACCESS_TOKEN_SECS);
+        assert_eq!(tokens.read_access(&ends_in(-60).token, "h"), None);
+    }
+
+    #[test]
     fn an_old_token_and_an_unsigned_one_are_refused() {
         let tokens = Tokens::new(b"key");
         let past = OffsetDateTime::now_utc() - time::Duration::hours(4);
         let old = Claims {
             access: Some(vec![]),
-            ..claims("alice", "h", ACCESS, past, ACCESS_TOKEN_SECS)
+            ..claims(&alice(), "h", ACCESS, past, ACCESS_TOKEN_SECS)
         };
         assert_eq!(tokens.read_access(&tokens.sign(&old), "h"), None);
-        let access = tokens.access("alice", "h", vec![]).token;
+        let access = tokens.access(&alice(), "h", vec![]).token;
         let payload = access.split('.').nth(1).unwrap();
         // {"alg":"none","typ":"JWT"}
         let unsigned = format!("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{payload}.");

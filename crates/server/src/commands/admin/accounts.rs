@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use access::{Kind, Role};
 use serde_json::json;
 use time::format_description::well_known::Rfc3339;
 
@@ -12,10 +13,17 @@ use crate::storage::Storage;
 
 /// Lists who may sign in.
 pub async fn list(storage: &Storage, format: Option<Format>) -> anyhow::Result<ExitCode> {
-    let accounts = storage.database.accounts().await?;
+    let accounts = storage.database.accounts(Some(Kind::Account), None, u32::MAX).await?;
     let rows: Vec<_> = accounts
         .iter()
-        .map(|a| (a.name.as_str(), a.admin, a.created_at.format(&Rfc3339).unwrap_or_default()))
+        .map(|r| {
+            let admin = r.roles.iter().any(|role| role.role == Role::Owner.id());
+            (
+                r.account.name.as_str(),
+                admin,
+                r.account.created_at.format(&Rfc3339).unwrap_or_default(),
+            )
+        })
         .collect();
     match Format::or_default(format) {
         Format::Json => {
