@@ -187,7 +187,11 @@ impl Scanner {
         trigger: Trigger,
     ) -> Result<Option<StoredImage>, ScanError> {
         if let Some(done) = self.up_to_date(digest).await? {
-            return Ok(Some(done));
+            // A layer that was not there may have been pushed since.
+            let missing = |p: &Problem| p.kind == ProblemKind::MissingLayer;
+            if trigger != Trigger::Push || !done.problems.iter().any(missing) {
+                return Ok(Some(done));
+            }
         }
         let mut ended = self.begin(repository, digest, trigger);
         // An error: the task is gone, and so is its claim.

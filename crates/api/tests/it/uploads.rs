@@ -197,6 +197,26 @@ async fn mounted_from_another_repository() {
 }
 
 #[tokio::test]
+async fn a_token_for_the_target_mounts_what_its_account_may_read() {
+    let app = TestApp::start().await;
+    let digest = app.blob("a", "mounted").await;
+    let scope = "repository:b:pull,push";
+    let token = app.get(format!("/oauth2/token?service={}&scope={scope}", app.address)).await;
+    let token = token.json()["access_token"].as_str().unwrap().to_owned();
+    let with_token = async |method, path: String| {
+        let request = app.anonymous(method, path);
+        request.header("authorization", format!("Bearer {token}")).send().await
+    };
+    with_token(Method::GET, format!("/v2/a/blobs/{digest}")).await.refused(401, "UNAUTHORIZED");
+    for source in ["&from=a", ""] {
+        with_token(Method::POST, format!("/v2/b/blobs/uploads/?mount={digest}{source}"))
+            .await
+            .expect(StatusCode::CREATED);
+    }
+    with_token(Method::GET, format!("/v2/b/blobs/{digest}")).await.expect(StatusCode::OK);
+}
+
+#[tokio::test]
 async fn the_same_bytes_from_eight_clients_at_once() {
     let app = TestApp::start().await;
     let pushes = (0..8).map(|_| app.blob("a", vec![1; 100_000]));

@@ -76,6 +76,16 @@ impl Image {
         }
     }
 
+    /// The same with layers that somebody else hands out, so that it can be
+    /// pushed without them.
+    pub fn with_foreign_layers(self) -> Self {
+        let manifest = String::from_utf8(self.manifest).expect("JSON");
+        let manifest = manifest
+            .replace("image.layer.v1.tar+gzip", "image.layer.nondistributable.v1.tar+gzip")
+            .into_bytes();
+        Self { manifest, ..self }
+    }
+
     /// Digest of the manifest.
     pub fn digest(&self) -> String {
         sha256(&self.manifest)

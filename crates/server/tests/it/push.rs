@@ -38,6 +38,25 @@ async fn the_answer_to_a_push_carries_the_verdict_and_the_next_read_has_it() {
 }
 
 #[tokio::test]
+async fn a_layer_that_arrives_late_is_inspected_at_the_next_push() {
+    let app = with_one_advisory();
+    in_force(&app).await;
+    let image = Image::of(&[python("shop", "1.0")]).with_foreign_layers();
+    let [layer, config] = image.blobs()[..] else { panic!("one layer, one configuration") };
+    let put = async || {
+        let (kind, bytes) = (&image.media_type, image.manifest.clone());
+        let answer = app.put_manifest("team/late", "1", kind, bytes).await;
+        assert_eq!(answer.status(), StatusCode::CREATED);
+        answer.headers()["warning"].to_str().expect("text").to_owned()
+    };
+    app.push_blob("team/late", config).await;
+    assert!(put().await.contains("the blob is not in the registry"));
+    app.push_blob("team/late", layer).await;
+    let warning = put().await;
+    assert!(warning.contains("1 findings: 1 critical"), "{warning}");
+}
+
+#[tokio::test]
 async fn a_push_by_digest_is_inspected_too() {
     let app = with_one_advisory();
     in_force(&app).await;
