@@ -46,13 +46,13 @@ impl Registry {
         Ok(page(self.metadata.repositories(after, limit + 1).await?, limit))
     }
 
-    /// Tags after `after`, at most `limit`, each with what it points at.
+    /// Tags after `after`, at most `limit`.
     pub async fn tags(
         &self,
         permit: &Permit<Pull>,
         after: Option<&str>,
         limit: u32,
-    ) -> Result<Page<(Tag, Digest)>, ListError> {
+    ) -> Result<Page<Tag>, ListError> {
         let limit = limit.min(PAGE_ENTRIES_MAX);
         let tags = self.metadata.tags(permit.repository(), after, limit + 1).await?;
         if tags.is_empty() && !self.metadata.has_repository(permit.repository()).await? {

@@ -236,7 +236,7 @@ pub trait RegistryStore: Send + Sync {
         repository: &RepositoryName,
         after: Option<&str>,
         limit: u32,
-    ) -> Result<Vec<(Tag, Digest)>, StoreError>;
+    ) -> Result<Vec<Tag>, StoreError>;
     /// Manifests of the repository that are about `subject`, by digest; only
     /// those of `artifact_type` if one is given. `subject` need not exist.
     /// About it are those that say so themselves, and those that the index

@@ -5,24 +5,35 @@ use access::{Pull, authorise_catalog};
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, Method, header};
-use oci::RepositoryName;
+use oci::{RepositoryName, Tag};
 use registry::lists::PAGE_ENTRIES_MAX;
-use serde_json::json;
+use serde::Serialize;
 
 use super::error::{Code, OciError};
 use super::request::Call;
+
+#[derive(Serialize)]
+struct TagList<'a> {
+    name: &'a str,
+    tags: Vec<&'a str>,
+}
+
+#[derive(Serialize)]
+struct RepositoryList<'a> {
+    repositories: Vec<&'a str>,
+}
 
 pub(super) async fn tags(call: Call, name: RepositoryName) -> Result<Response, OciError> {
     let (after, limit) = page_of(&call)?;
     let permit = call.permit::<Pull>(&name)?;
     let page = call.state.registry.tags(&permit, after.as_deref(), limit).await?;
-    let tags: Vec<_> = page.entries.iter().map(|(tag, _)| tag.as_str()).collect();
+    let tags: Vec<_> = page.entries.iter().map(Tag::as_str).collect();
     let next = page
         .more
         .then(|| link(&format!("/v2/{name}/tags/list"), &[("n", &limit.to_string())], tags.last()));
     Ok((
         next.map(|link| [link]).into_iter().flatten().collect::<http::HeaderMap>(),
-        Json(json!({ "name": name, "tags": tags })),
+        Json(TagList { name: name.as_str(), tags }),
     )
         .into_response())
 }
@@ -35,7 +46,7 @@ pub(super) async fn catalog(call: Call) -> Result<Response, OciError> {
     let next = page.more.then(|| link("/v2/_catalog", &[("n", &limit.to_string())], names.last()));
     Ok((
         next.map(|link| [link]).into_iter().flatten().collect::<http::HeaderMap>(),
-        Json(json!({ "repositories": names })),
+        Json(RepositoryList { repositories: names }),
     )
         .into_response())
 }

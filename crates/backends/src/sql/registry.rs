@@ -24,6 +24,13 @@ fn upload(row: &DbRow) -> Result<StoredUpload, StoreError> {
     })
 }
 
+/// One row with the names that a query finds, in its order: a row for each
+/// costs more than all the rest.
+fn names(query: &str) -> String {
+    let names = dialect::json_array("q.name");
+    format!("SELECT {names} AS names FROM ({query}) q")
+}
+
 /// Columns that [`summary`] reads.
 fn summary_columns() -> String {
     let tags = dialect::json_array("t.name");
@@ -518,14 +525,14 @@ impl RegistryStore for Store {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<RepositoryName>, StoreError> {
-        let rows =
-            sqlx::query("SELECT name FROM repositories WHERE name > $1 ORDER BY name LIMIT $2")
-                .bind(text(after.unwrap_or_default()))
-                .bind(i64::from(limit))
-                .fetch_all(self.read())
-                .await
-                .map_err(StoreError::database("list repositories"))?;
-        rows.iter().map(|row| parsed(row, "name")).collect()
+        let sql = names("SELECT name FROM repositories WHERE name > $1 ORDER BY name LIMIT $2");
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(text(after.unwrap_or_default()))
+            .bind(i64::from(limit))
+            .fetch_one(self.read())
+            .await
+            .map_err(StoreError::database("list repositories"))?;
+        json(&row, "names")
     }
 
     async fn tags(
@@ -533,19 +540,19 @@ impl RegistryStore for Store {
         repository: &RepositoryName,
         after: Option<&str>,
         limit: u32,
-    ) -> Result<Vec<(Tag, Digest)>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT t.name, m.digest FROM repositories r JOIN tags t ON t.repository_id = r.id \
-             JOIN manifests m ON m.id = t.manifest_id \
+    ) -> Result<Vec<Tag>, StoreError> {
+        let sql = names(
+            "SELECT t.name FROM repositories r JOIN tags t ON t.repository_id = r.id \
              WHERE r.name = $1 AND t.name > $2 ORDER BY t.name LIMIT $3",
-        )
-        .bind(repository.as_str())
-        .bind(text(after.unwrap_or_default()))
-        .bind(i64::from(limit))
-        .fetch_all(self.read())
-        .await
-        .map_err(StoreError::database("list tags"))?;
-        rows.iter().map(|row| Ok((parsed(row, "name")?, parsed(row, "digest")?))).collect()
+        );
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(repository.as_str())
+            .bind(text(after.unwrap_or_default()))
+            .bind(i64::from(limit))
+            .fetch_one(self.read())
+            .await
+            .map_err(StoreError::database("list tags"))?;
+        json(&row, "names")
     }
 
     async fn referrers(

@@ -177,7 +177,7 @@ async fn lists_are_sorted_and_paged(store: &dyn RegistryStore) {
     store.put_manifest(&repository, &manifest(b"list", &[], &["b", "B", "a", "1"])).await.unwrap();
     let tags = async |after, limit| -> Vec<String> {
         let tags = store.tags(&repository, after, limit).await.unwrap();
-        tags.into_iter().map(|(tag, _)| tag.to_string()).collect()
+        tags.iter().map(Tag::to_string).collect()
     };
     assert_eq!(tags(None, 9).await, ["1", "B", "a", "b"], "by bytes");
     assert_eq!(tags(Some("B"), 1).await, ["a"]);
