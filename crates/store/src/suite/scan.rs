@@ -346,6 +346,26 @@ async fn images_wait_until_they_are_inspected(store: &dyn Database) {
     assert_eq!(due(3, 50, 5).await, [waiting("due 1", 2)]);
     assert_eq!(due(3, 50, 2).await, [], "tried often enough");
 
+    hold(store, "due/a", "due 3", 4).await;
+    hold(store, "due/b", "due 3", 5).await;
+    store
+        .delete_manifest(&RepositoryName::parse("due/a").unwrap(), &digest("due 3"))
+        .await
+        .unwrap();
+    let elsewhere = DueImage { repository: "due/b".into(), ..waiting("due 3", 0) };
+    assert_eq!(due(3, 0, 5).await, [elsewhere]);
+    store
+        .delete_manifest(&RepositoryName::parse("due/b").unwrap(), &digest("due 3"))
+        .await
+        .unwrap();
+    assert_eq!(due(3, 0, 5).await, [], "nobody holds it any more");
+    hold(store, "due/a", "due 3", 6).await;
+    assert_eq!(due(3, 0, 5).await, [waiting("due 3", 0)], "and now again");
+    store
+        .delete_manifest(&RepositoryName::parse("due/a").unwrap(), &digest("due 3"))
+        .await
+        .unwrap();
+
     let totals = store.image_totals(Some("due/a")).await.unwrap();
     assert_eq!((totals.total, totals.not_applicable, totals.failed), (2, 2, 1));
     assert_eq!(store.image_totals(Some("due/none")).await.unwrap(), ImageTotals::default());

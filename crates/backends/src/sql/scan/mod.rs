@@ -463,16 +463,23 @@ impl ScanStore for Store {
         attempts_max: u32,
         limit: u32,
     ) -> Result<Vec<DueImage>, StoreError> {
+        // Each part walks an index from its beginning, so that a long list costs no more than
+        // what is taken from it, and an empty one nothing.
         let rows = sqlx::query(
-            "SELECT m.digest, MIN(r.name) AS repository, COALESCE(MAX(i.attempts), 0) AS attempts FROM manifests m \
-             JOIN repositories r ON r.id = m.repository_id LEFT JOIN images i ON i.digest = m.digest \
-             WHERE m.media_type NOT IN ($1, $2) AND (i.id IS NULL \
-             OR (i.scan_state = 'done' AND i.analyser_version < $3) \
-             OR (i.scan_state = 'failed' AND i.attempts < $4 AND i.retry_at <= $5)) \
-             GROUP BY m.digest ORDER BY MIN(m.pushed_at), m.digest LIMIT $6",
+            "SELECT d.digest, d.attempts, (SELECT MIN(r.name) FROM manifests m \
+             JOIN repositories r ON r.id = m.repository_id WHERE m.digest = d.digest) AS repository \
+             FROM (SELECT * FROM (SELECT u.digest, 0 AS attempts, 0 AS turn, u.since FROM uninspected_images u \
+             WHERE NOT EXISTS (SELECT 1 FROM images i WHERE i.digest = u.digest) \
+             ORDER BY u.since, u.digest LIMIT $4) fresh \
+             UNION ALL SELECT * FROM (SELECT i.digest, i.attempts, 1 AS turn, i.analyser_version AS since FROM images i \
+             WHERE i.scan_state = 'done' AND i.analyser_version < $1 \
+             AND EXISTS (SELECT 1 FROM manifests m WHERE m.digest = i.digest) \
+             ORDER BY i.analyser_version LIMIT $4) outdated \
+             UNION ALL SELECT * FROM (SELECT i.digest, i.attempts, 2 AS turn, i.retry_at AS since FROM images i \
+             WHERE i.scan_state = 'failed' AND i.attempts < $2 AND i.retry_at <= $3 \
+             AND EXISTS (SELECT 1 FROM manifests m WHERE m.digest = i.digest) LIMIT $4) failed) d \
+             ORDER BY d.turn, d.since, d.digest LIMIT $4",
         )
-        .bind(OCI_INDEX)
-        .bind(DOCKER_LIST)
         .bind(i64::from(analyser_version))
         .bind(i64::from(attempts_max))
         .bind(now)
