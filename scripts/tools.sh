@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what building and testing need: tools.sh system|portal|sample|cargo-deny|clients|trivy|azure-sdk
+# Installs what building and testing need: tools.sh system|portal|sample|cargo-deny|clients|peers|trivy|azure-sdk
 # What cannot be installed here is said loudly and left out; nothing is written into the clone.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
@@ -88,7 +88,12 @@ for what in "$@"; do
       # The SDK of 2021 imports six without saying so.
       azure_sdk azure-sdk-2021 azure-mgmt-security==1.0.0 six
       ;;
+    peers)
+      apt docker-registry=docker-registry nginx=nginx wrk=wrk
+      go_build distribution github.com/distribution/distribution/v3 v3.0.0 github.com/distribution/distribution/v3/cmd/registry
+      go_build zot zotregistry.dev/zot/v2 v2.1.2 zotregistry.dev/zot/v2/cmd/zot
+      ;;
     trivy) go_build trivy github.com/aquasecurity/trivy v0.58.2 github.com/aquasecurity/trivy/cmd/trivy ;;
-    *) echo "usage: tools.sh system|portal|sample|cargo-deny|clients|trivy|azure-sdk ..." >&2; exit 2 ;;
+    *) echo "usage: tools.sh system|portal|sample|cargo-deny|clients|peers|trivy|azure-sdk ..." >&2; exit 2 ;;
   esac
 done
