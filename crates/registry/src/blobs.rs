@@ -74,29 +74,29 @@ impl Registry {
         digest: &Digest,
         source: MountSource<'_>,
     ) -> Result<Option<u64>, StoreError> {
-        let size = match source {
-            MountSource::Repository(from) => {
-                self.metadata.linked_blob(from.repository(), digest).await?
-            }
+        let from = match source {
+            MountSource::Repository(from) => Some(from.repository().clone()),
             MountSource::Any(principal) => self.find_readable(principal, digest).await?,
         };
-        let Some(size) = size else { return Ok(None) };
+        let Some(from) = from else { return Ok(None) };
+        let Some(size) = self.metadata.linked_blob(&from, digest).await? else { return Ok(None) };
         if self.blobs.blob_size(digest).await? != Some(size) {
             return Ok(None);
         }
-        self.metadata.link_blob(permit.repository(), digest, size, None, self.now()).await?;
-        Ok(Some(size))
+        // Looked at again where it is written: the source may have let go of
+        // the blob, and its bytes be gone, since.
+        self.metadata.mount_blob(&from, permit.repository(), digest, self.now()).await
     }
 
     async fn find_readable(
         &self,
         principal: &Principal,
         digest: &Digest,
-    ) -> Result<Option<u64>, StoreError> {
+    ) -> Result<Option<RepositoryName>, StoreError> {
         for repository in self.metadata.repositories_with_blob(digest, MOUNT_CANDIDATES_MAX).await?
         {
             if authorise_mount(principal, &repository).is_ok() {
-                return self.metadata.linked_blob(&repository, digest).await;
+                return Ok(Some(repository));
             }
         }
         Ok(None)

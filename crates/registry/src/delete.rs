@@ -76,9 +76,12 @@ impl Registry {
             return Err(DeleteError::BlobInUse(*digest));
         }
         if self.metadata.unlink_blob(permit.repository(), digest).await? {
-            Ok(())
-        } else {
-            Err(DeleteError::UnknownBlob(*digest))
+            return Ok(());
         }
+        // A manifest may have begun to need it in between.
+        if self.metadata.blob_is_used(permit.repository(), digest).await? {
+            return Err(DeleteError::BlobInUse(*digest));
+        }
+        Err(DeleteError::UnknownBlob(*digest))
     }
 }

@@ -13,6 +13,7 @@
 
 pub mod blobs;
 mod body;
+pub mod collect;
 pub mod delete;
 pub mod events;
 pub mod lists;
@@ -28,6 +29,7 @@ use time::OffsetDateTime;
 
 pub use blobs::{MountSource, PullError};
 pub use body::ByteStream;
+pub use collect::{CollectError, CollectOptions, CollectorLock};
 pub use delete::DeleteError;
 pub use events::{
     DeletedManifest, DeletedTag, Pulled, PushedManifest, RegistryObserver, UploadOpener,
@@ -53,6 +55,7 @@ pub struct Registry {
     clock: Clock,
     sessions: Arc<sessions::Sessions>,
     sparse_images: bool,
+    collector_lock: Option<Arc<dyn collect::CollectorLock>>,
 }
 
 impl Registry {
@@ -63,13 +66,26 @@ impl Registry {
         observer: Arc<dyn RegistryObserver>,
         clock: Clock,
     ) -> Self {
-        Self { blobs, metadata, observer, clock, sessions: Arc::default(), sparse_images: false }
+        Self {
+            blobs,
+            metadata,
+            observer,
+            clock,
+            sessions: Arc::default(),
+            sparse_images: false,
+            collector_lock: None,
+        }
     }
 
     /// Whether images are accepted although some of their layers are not there.
     /// Nobody can pull such an image whole before somebody has pushed those.
     pub fn with_sparse_images(self, accepted: bool) -> Self {
         Self { sparse_images: accepted, ..self }
+    }
+
+    /// Uses a lock that tells at once that an earlier collector is dead.
+    pub fn with_collector_lock(self, lock: Arc<dyn CollectorLock>) -> Self {
+        Self { collector_lock: Some(lock), ..self }
     }
 
     fn now(&self) -> OffsetDateTime {

@@ -1,23 +1,29 @@
 //! Uploads: begin, append, resume, finish, cancel, expire
 //! (OCI Distribution 1.1, "Pushing blobs").
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use access::{Permit, Push};
 use futures::StreamExt;
 use oci::{Algorithm, Digest, Hasher};
-use store::{StoreError, StoredUpload, UploadId, UploadWriter};
+use store::collect::HoldBlob;
+use store::{LinkBlob, StoreError, StoredUpload, UploadId, UploadWriter};
 use time::OffsetDateTime;
 
 use crate::body::pump;
 use crate::sessions::{Lease, Running};
-use crate::{ByteStream, Registry, UploadOpener};
+use crate::{ByteStream, CollectError, Registry, UploadOpener};
 
 /// An upload that was begun longer ago, and into which nobody is writing, is
 /// dropped by [`Registry::sweep_uploads`].
 pub const UPLOAD_AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Largest blob.
 pub const BLOB_BYTES_MAX: u64 = 1 << 40;
+/// How long the end of an upload waits for the removal of the same blob, which
+/// takes moments unless the collector died in its middle.
+const REMOVAL_WAIT_MAX: Duration = Duration::from_secs(90);
+/// When it asks whether that collector is dead.
+const REMOVAL_WAIT_USUAL: Duration = Duration::from_millis(250);
 
 /// Where an upload stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +117,9 @@ pub enum UploadError {
     /// Storage failed.
     #[error("cannot store the blob: {0}")]
     Store(#[from] StoreError),
+    /// The same blob is being removed, for longer than this could wait.
+    #[error("blob {0} is still being removed since nobody needed it; push it again in a minute")]
+    BeingRemoved(Digest),
     /// The task that wrote was stopped.
     #[error("the upload was interrupted; ask for its status and go on")]
     Interrupted,
@@ -364,13 +373,44 @@ impl Registry {
             self.drop_upload(lease, upload.id).await?;
             return Err(UploadError::DigestMismatch { claimed, actual });
         }
+        self.hold(upload.id, &actual).await?;
         let size = self.blobs.commit_upload(upload.id, &actual).await?;
-        self.metadata
+        let linked = self
+            .metadata
             .link_blob(&upload.repository, &actual, size, Some(upload.id), self.now())
             .await?;
+        if linked == LinkBlob::NotHeld {
+            // Another server dropped the upload; what it placed is garbage.
+            return Err(UploadError::Unknown(upload.id));
+        }
         self.observer.blob_committed(upload.id, &actual, size);
         lease.end();
         Ok(CommittedBlob { digest: actual, size })
+    }
+
+    /// Sees to it that bytes that are placed now are not removed
+    /// ([`crate::collect`]).
+    async fn hold(&self, id: UploadId, digest: &Digest) -> Result<(), UploadError> {
+        let (began, mut pause) = (Instant::now(), Duration::from_millis(5));
+        loop {
+            match self.metadata.hold_blob(id, digest).await? {
+                HoldBlob::Held => return Ok(()),
+                HoldBlob::UploadEnded => return Err(UploadError::Unknown(id)),
+                HoldBlob::Condemned if began.elapsed() > REMOVAL_WAIT_MAX => {
+                    return Err(UploadError::BeingRemoved(*digest));
+                }
+                HoldBlob::Condemned if began.elapsed() > REMOVAL_WAIT_USUAL => {
+                    // Somebody who is still at it is as good as doing it here.
+                    match self.finish_condemned().await {
+                        Ok(_) | Err(CollectError::Busy { .. } | CollectError::SeatLost) => {}
+                        Err(error) => tracing::warn!(%error, "a removal cannot be finished"),
+                    }
+                }
+                HoldBlob::Condemned => {}
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(1));
+        }
     }
 
     /// Hashes an upload whose running hash was lost, or is of another algorithm.

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -83,6 +84,8 @@ pub struct AdminArgs {
 pub enum AdminCommand {
     /// List the accounts.
     Accounts,
+    /// Remove what no image needs, while the server runs.
+    Gc(GcArgs),
     /// Tell others of pushes and deletions by HTTP.
     #[command(subcommand)]
     Webhook(WebhookCommand),
@@ -132,6 +135,37 @@ pub enum WebhookCommand {
         /// Its name.
         name: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct GcArgs {
+    /// Change nothing and say what would go.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How long a blob that no manifest needs may stay, such as 90s, 30m, 2h or 7d [default: the
+    /// configuration's].
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub grace: Option<Duration>,
+    /// Say what keeps a blob or manifest, or which run removed it.
+    #[arg(long, value_name = "DIGEST", conflicts_with_all = ["dry_run", "runs"])]
+    pub why: Option<String>,
+    /// List the last runs.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub runs: bool,
+}
+
+/// A whole number and its unit.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let seconds = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 24 * 3600,
+        _ => return Err("is not a number of seconds, or of s, m, h or d such as 30m".into()),
+    };
+    let number: u32 = digits.parse().map_err(|_| "does not begin with a whole number")?;
+    Ok(Duration::from_secs(u64::from(number) * seconds))
 }
 
 #[derive(Debug, Args)]
@@ -328,4 +362,25 @@ pub enum SeverityArg {
     Medium,
     High,
     Critical,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_a_unit() {
+        let check = |text, seconds: Option<u64>| {
+            assert_eq!(parse_duration(text).ok(), seconds.map(Duration::from_secs), "{text:?}");
+        };
+        check("0", Some(0));
+        check("90s", Some(90));
+        check("30m", Some(1800));
+        check("2h", Some(7200));
+        check("7d", Some(604_800));
+        check("", None);
+        check("m", None);
+        check("5 minutes", None);
+        check("-1s", None);
+    }
 }

@@ -25,6 +25,7 @@ struct File {
     registry: RegistryFile,
     inspection: InspectionFile,
     access: AccessFile,
+    collection: CollectionFile,
     log_format: LogFormat,
 }
 
@@ -56,6 +57,19 @@ struct AccessFile {
     anonymous_pull: bool,
 }
 
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct CollectionFile {
+    interval_secs: u64,
+    grace_secs: u64,
+}
+
+impl Default for CollectionFile {
+    fn default() -> Self {
+        Self { interval_secs: 3600, grace_secs: registry::collect::GRACE.as_secs() }
+    }
+}
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -77,6 +91,7 @@ impl Default for File {
             registry: RegistryFile::default(),
             inspection: InspectionFile::default(),
             access: AccessFile::default(),
+            collection: CollectionFile::default(),
             log_format: LogFormat::Text,
         }
     }
@@ -113,6 +128,10 @@ pub struct Config {
     pub workers: usize,
     /// Whether everybody may pull, until a stored setting says otherwise.
     pub anonymous_pull: bool,
+    /// How often garbage is collected; zero: never.
+    pub collection_interval: Duration,
+    /// How long a blob that no manifest needs stays.
+    pub collection_grace: Duration,
     /// Form of log lines.
     pub log_format: LogFormat,
 }
@@ -154,6 +173,8 @@ impl Config {
             verdict_wait: Duration::from_millis(file.inspection.verdict_wait_ms),
             workers: file.inspection.workers,
             anonymous_pull: file.access.anonymous_pull,
+            collection_interval: Duration::from_secs(file.collection.interval_secs),
+            collection_grace: Duration::from_secs(file.collection.grace_secs),
             log_format: file.log_format,
         })
     }
@@ -193,6 +214,8 @@ mod tests {
         assert_eq!(parsed.inspection.warning_on_push, defaults.inspection.warning_on_push);
         assert_eq!(parsed.inspection.verdict_wait_ms, defaults.inspection.verdict_wait_ms);
         assert_eq!(parsed.inspection.workers, defaults.inspection.workers);
+        assert_eq!(parsed.collection.interval_secs, defaults.collection.interval_secs);
+        assert_eq!(parsed.collection.grace_secs, defaults.collection.grace_secs);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Lazaret: a container registry that inspects every image it holds.
 
 mod cli;
+mod collector;
 mod commands;
 mod config;
 mod inspect;

@@ -24,6 +24,7 @@ use time::OffsetDateTime;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use crate::collector;
 use crate::commands::ADVISORIES_DIR;
 use crate::config::Config;
 use crate::listener::Listener;
@@ -50,9 +51,6 @@ const ADVISORIES_POLL: Duration = Duration::from_millis(200);
 /// push before that would be judged by none. Matching a large registry again
 /// goes on in the background.
 const FIRST_ADVISORIES_WAIT: Duration = Duration::from_secs(5);
-
-/// How often uploads that nobody goes on with are cleared away.
-const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
 /// Serves until SIGTERM or SIGINT.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
@@ -82,7 +80,8 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let (notifier, events) = notify::channel();
     let (observer, view) = wiring::wire(&scanner, notifier, Arc::clone(&clock), stop.clone());
     let registry = Registry::new(blobs.clone(), storage.clone(), observer, registry::wall_clock())
-        .with_sparse_images(config.sparse_images);
+        .with_sparse_images(config.sparse_images)
+        .with_collector_lock(collector::lock(&config));
     let recovered = registry.recover().await.context("cannot clear up after the last run")?;
     tracing::info!(?recovered, "uploads of the last run");
 
@@ -143,7 +142,11 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let (in_force, first) = oneshot::channel();
     tasks.run(follow_advisories(db, scanner.clone(), in_force));
     tasks.run(async move { scanner.catch_up_forever().await });
-    tasks.run(sweep(registry));
+    tasks.run(collector::collect_forever(
+        registry,
+        config.collection_interval,
+        config.collection_grace,
+    ));
     tokio::spawn(notify::deliver(webhooks.clone(), stop.clone()));
     let drained = CancellationToken::new();
     let recording = tokio::spawn(notify::record(webhooks, events, drained.clone()));
@@ -284,7 +287,7 @@ async fn follow_advisories(db: AdvisoryDb, scanner: Scanner, first: oneshot::Sen
                 }
                 Err(error) => {
                     tracing::error!(%error, "new advisories cannot be put in force; trying again");
-                    tokio::time::sleep(SWEEP_EVERY.min(Duration::from_secs(5))).await;
+                    tokio::time::sleep(Duration::from_secs(5)).await;
                 }
             },
             Ok(None) => {}
@@ -314,17 +317,6 @@ async fn next_generation(
         Ok(Some((generation, db.load()?)))
     })
     .await?
-}
-
-async fn sweep(registry: Registry) {
-    loop {
-        tokio::time::sleep(SWEEP_EVERY).await;
-        match registry.sweep_uploads(OffsetDateTime::now_utc()).await {
-            Ok(0) => {}
-            Ok(swept) => tracing::info!(swept, "abandoned uploads were cleared away"),
-            Err(error) => tracing::warn!(%error, "abandoned uploads cannot be cleared away"),
-        }
-    }
 }
 
 /// Background work that ends with the server.

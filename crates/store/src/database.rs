@@ -4,11 +4,11 @@ use async_trait::async_trait;
 
 use crate::scan::ScanStore;
 use crate::webhooks::WebhookStore;
-use crate::{AccountStore, CatalogStore, RegistryStore, SettingsStore};
+use crate::{AccountStore, CatalogStore, CollectStore, RegistryStore, SettingsStore};
 
 /// What the registry's use cases ask of metadata.
-pub trait Metadata: RegistryStore {}
-impl<T: RegistryStore + ?Sized> Metadata for T {}
+pub trait Metadata: RegistryStore + CollectStore {}
+impl<T: RegistryStore + CollectStore + ?Sized> Metadata for T {}
 
 /// Everything that one database keeps. Callers take the part they need; only
 /// who wires the parts together holds the whole.

@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod blob;
 pub mod blobs;
 pub mod catalog;
+pub mod collect;
 pub mod database;
 pub mod error;
 pub mod registry;
@@ -19,10 +20,11 @@ pub use accounts::{
 pub use blob::{Blob, BlobFile, BlobSource, RangeReader};
 pub use blobs::{BlobStore, ListedBlob, UploadId, UploadWriter};
 pub use catalog::CatalogStore;
+pub use collect::CollectStore;
 pub use database::{Database, Metadata};
 pub use error::StoreError;
 pub use registry::{
-    ManifestReference, ManifestSummary, NewManifest, PutManifest, ReferenceKind, RegistryStore,
-    StoredManifest, StoredUpload,
+    LinkBlob, ManifestReference, ManifestSummary, NewManifest, PutManifest, ReferenceKind,
+    RegistryStore, StoredManifest, StoredUpload,
 };
 pub use settings::SettingsStore;

@@ -43,6 +43,11 @@ impl ReferenceKind {
             Self::Child => "child",
         }
     }
+
+    /// Reads what [`ReferenceKind::as_str`] gave.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Config, Self::Layer, Self::Child].into_iter().find(|kind| kind.as_str() == text)
+    }
 }
 
 /// One reference from a manifest to a document.
@@ -93,6 +98,16 @@ pub enum PutManifest {
     },
     /// Nothing was changed: these blobs are not in the repository.
     MissingBlobs(Vec<Digest>),
+}
+
+/// What came of giving a blob to a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkBlob {
+    /// The repository holds it.
+    Linked,
+    /// Nothing was changed: nothing kept the blob's bytes from being removed
+    /// meanwhile, since the upload has ended or never held it.
+    NotHeld,
 }
 
 /// A manifest as it was pushed.
@@ -146,7 +161,9 @@ pub trait RegistryStore: Send + Sync {
     async fn remove_upload(&self, id: UploadId) -> Result<bool, StoreError>;
 
     /// After it returns, the repository exists and holds the blob, and the
-    /// upload that brought it, if any, is not known any more.
+    /// upload that brought it, if any, is not known any more. The upload must
+    /// hold the blob ([`crate::CollectStore::hold_blob`]); without one, the
+    /// caller sees to it that the bytes are there and stay.
     async fn link_blob(
         &self,
         repository: &RepositoryName,
@@ -154,8 +171,9 @@ pub trait RegistryStore: Send + Sync {
         size: u64,
         upload: Option<UploadId>,
         now: OffsetDateTime,
-    ) -> Result<(), StoreError>;
-    /// Size in bytes of a blob that the repository holds.
+    ) -> Result<LinkBlob, StoreError>;
+    /// Size in bytes of a blob that the repository holds and that is not known
+    /// to be damaged.
     async fn linked_blob(
         &self,
         repository: &RepositoryName,
@@ -167,8 +185,9 @@ pub trait RegistryStore: Send + Sync {
         digest: &Digest,
         limit: u32,
     ) -> Result<Vec<RepositoryName>, StoreError>;
-    /// After it returns, the repository does not hold the blob; says whether it
-    /// did. Its bytes stay until nobody holds it.
+    /// After it returns, the repository does not hold the blob, unless one of
+    /// its manifests refers to it, which is decided in the same transaction;
+    /// says whether it was taken away. Its bytes stay until nobody holds it.
     async fn unlink_blob(
         &self,
         repository: &RepositoryName,

@@ -261,6 +261,9 @@ impl From<UploadError> for OciError {
                 Self::new(Code::BlobUploadInvalid, error)
             }
             UploadError::DigestMismatch { .. } => Self::new(Code::DigestInvalid, error),
+            UploadError::BeingRemoved(_) => Self::new(Code::Unknown, error)
+                .status(StatusCode::SERVICE_UNAVAILABLE)
+                .header(header::RETRY_AFTER, 60),
             UploadError::Store(error) => error.into(),
         }
     }

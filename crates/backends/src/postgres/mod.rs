@@ -57,6 +57,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "registry", include_str!("../../../../migrations/postgres/0001_registry.sql")),
     (2, "scan", include_str!("../../../../migrations/postgres/0002_scan.sql")),
     (3, "access", include_str!("../../../../migrations/postgres/0003_access.sql")),
+    (5, "collect", include_str!("../../../../migrations/postgres/0005_collect.sql")),
     (7, "webhooks", include_str!("../../../../migrations/postgres/0007_webhooks.sql")),
     (9, "due", include_str!("../../../../migrations/postgres/0009_due.sql")),
 ];
@@ -127,7 +128,6 @@ impl PostgresStore {
 
     /// Begins a transaction beside which nobody writes, on any server. It waits
     /// for those who do, and others wait for it: keep it very short.
-    #[allow(dead_code, reason = "the collector of garbage, which is being written, is alone")]
     async fn write_alone(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
         self.begin(&format!("BEGIN; SELECT pg_advisory_xact_lock({WRITERS})")).await
     }

@@ -20,6 +20,7 @@
 
 mod accounts;
 mod catalog;
+mod collect;
 mod registry;
 mod row;
 mod scan;

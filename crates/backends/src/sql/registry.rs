@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use oci::{Algorithm, Digest, Reference, RepositoryName, Tag};
 
 use store::{
-    ManifestSummary, NewManifest, PutManifest, RegistryStore, StoreError, StoredManifest,
+    LinkBlob, ManifestSummary, NewManifest, PutManifest, RegistryStore, StoreError, StoredManifest,
     StoredUpload, UploadId,
 };
 use time::OffsetDateTime;
@@ -58,7 +58,7 @@ fn summary(row: &DbRow) -> Result<ManifestSummary, StoreError> {
 
 /// The repository's row, made if there is none; locked as [`lock_repository`]
 /// does.
-async fn ensure_repository(
+pub(super) async fn ensure_repository(
     connection: &mut DbConnection,
     name: &RepositoryName,
     now: OffsetDateTime,
@@ -121,6 +121,7 @@ async fn missing_blobs(
 
 async fn insert_references(
     connection: &mut DbConnection,
+    repository_id: i64,
     manifest_id: i64,
     manifest: &NewManifest,
 ) -> Result<(), StoreError> {
@@ -135,7 +136,7 @@ async fn insert_references(
     });
     // One statement however many there are.
     let rows = dialect::rows(
-        "$2",
+        "$3",
         &[
             ("kind", "TEXT"),
             ("place", "BIGINT"),
@@ -145,15 +146,34 @@ async fn insert_references(
         ],
     );
     sqlx::query(sqlx::AssertSqlSafe(format!(
-        "INSERT INTO manifest_references (manifest_id, kind, position, digest, media_type, size) \
-         SELECT $1, j.kind, j.place, j.digest, j.media_type, j.size FROM {rows} j"
+        "INSERT INTO manifest_references (manifest_id, repository_id, kind, position, digest, media_type, size) \
+         SELECT $1, $2, j.kind, j.place, j.digest, j.media_type, j.size FROM {rows} j"
     )))
     .bind(manifest_id)
+    .bind(repository_id)
     .bind(list(references))
     .execute(connection)
     .await
     .map_err(StoreError::database("store what a manifest refers to"))?;
     Ok(())
+}
+
+/// Whether the blob's bytes cannot go while this transaction lasts: it is not
+/// condemned, and the upload that placed them holds it.
+async fn blob_is_safe(
+    connection: &mut DbConnection,
+    digest: &Digest,
+    upload: Option<UploadId>,
+) -> Result<bool, StoreError> {
+    sqlx::query_scalar(
+        "SELECT NOT EXISTS (SELECT 1 FROM blobs WHERE digest = $1 AND condemned_at IS NOT NULL) \
+         AND ($2 IS NULL OR EXISTS (SELECT 1 FROM uploads WHERE id = $2 AND committing = $1))",
+    )
+    .bind(digest.to_string())
+    .bind(upload.map(|id| id.to_string()))
+    .fetch_one(connection)
+    .await
+    .map_err(StoreError::database("see whether a blob is held"))
 }
 
 #[async_trait]
@@ -209,20 +229,30 @@ impl RegistryStore for Store {
         size: u64,
         upload: Option<UploadId>,
         now: OffsetDateTime,
-    ) -> Result<(), StoreError> {
+    ) -> Result<LinkBlob, StoreError> {
         const ATTEMPTED: &str = "give a blob to a repository";
         let mut tx = self.write().await?;
+        if !blob_is_safe(&mut tx, digest, upload).await? {
+            return Ok(LinkBlob::NotHeld);
+        }
         let repository_id = ensure_repository(&mut tx, repository, now).await?;
-        sqlx::query("INSERT INTO blobs (digest, size, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
-            .bind(digest.to_string())
-            .bind(signed(size))
-            .bind(millis(now))
-            .execute(&mut *tx)
-            .await
-            .map_err(StoreError::database(ATTEMPTED))?;
+        // Bytes that were verified just now heal a damaged blob.
+        sqlx::query(
+            "INSERT INTO blobs (digest, size, created_at) VALUES ($1, $2, $3) \
+             ON CONFLICT (digest) DO UPDATE SET size = excluded.size, damaged_at = NULL \
+             WHERE blobs.damaged_at IS NOT NULL AND $4",
+        )
+        .bind(digest.to_string())
+        .bind(signed(size))
+        .bind(millis(now))
+        .bind(upload.is_some())
+        .execute(&mut *tx)
+        .await
+        .map_err(StoreError::database(ATTEMPTED))?;
+        // A blob that is pushed again is young again.
         sqlx::query(
             "INSERT INTO repository_blobs (repository_id, digest, linked_at) VALUES ($1, $2, $3) \
-             ON CONFLICT DO NOTHING",
+             ON CONFLICT (repository_id, digest) DO UPDATE SET linked_at = excluded.linked_at",
         )
         .bind(repository_id)
         .bind(digest.to_string())
@@ -237,7 +267,8 @@ impl RegistryStore for Store {
                 .await
                 .map_err(StoreError::database(ATTEMPTED))?;
         }
-        commit(tx).await
+        commit(tx).await?;
+        Ok(LinkBlob::Linked)
     }
 
     async fn linked_blob(
@@ -247,7 +278,7 @@ impl RegistryStore for Store {
     ) -> Result<Option<u64>, StoreError> {
         let row = sqlx::query(
             "SELECT b.size FROM repositories r JOIN repository_blobs rb ON rb.repository_id = r.id \
-             JOIN blobs b ON b.digest = rb.digest WHERE r.name = $1 AND rb.digest = $2",
+             JOIN blobs b ON b.digest = rb.digest WHERE r.name = $1 AND rb.digest = $2 AND b.damaged_at IS NULL",
         )
         .bind(repository.as_str())
         .bind(digest.to_string())
@@ -283,13 +314,16 @@ impl RegistryStore for Store {
         let Some(repository_id) = lock_repository(&mut tx, repository).await? else {
             return Ok(false);
         };
-        let done =
-            sqlx::query("DELETE FROM repository_blobs WHERE repository_id = $1 AND digest = $2")
-                .bind(repository_id)
-                .bind(digest.to_string())
-                .execute(&mut *tx)
-                .await
-                .map_err(StoreError::database("take a blob from a repository"))?;
+        let done = sqlx::query(
+            "DELETE FROM repository_blobs WHERE repository_id = $1 AND digest = $2 \
+             AND NOT EXISTS (SELECT 1 FROM manifest_references mr WHERE mr.digest = $2 \
+              AND mr.repository_id = $1 AND mr.kind <> 'child')",
+        )
+        .bind(repository_id)
+        .bind(digest.to_string())
+        .execute(&mut *tx)
+        .await
+        .map_err(StoreError::database("take a blob from a repository"))?;
         commit(tx).await?;
         Ok(done.rows_affected() > 0)
     }
@@ -300,8 +334,7 @@ impl RegistryStore for Store {
         digest: &Digest,
     ) -> Result<bool, StoreError> {
         sqlx::query_scalar(
-            "SELECT EXISTS (SELECT 1 FROM manifest_references mr JOIN manifests m ON m.id = mr.manifest_id \
-             JOIN repositories r ON r.id = m.repository_id \
+            "SELECT EXISTS (SELECT 1 FROM manifest_references mr JOIN repositories r ON r.id = mr.repository_id \
              WHERE r.name = $1 AND mr.digest = $2 AND mr.kind <> 'child')",
         )
         .bind(repository.as_str())
@@ -363,7 +396,7 @@ impl RegistryStore for Store {
                 .fetch_one(&mut *tx)
                 .await
                 .map_err(StoreError::database(ATTEMPTED))?;
-                insert_references(&mut tx, id, manifest).await?;
+                insert_references(&mut tx, repository_id, id, manifest).await?;
                 id
             }
         };

@@ -33,6 +33,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "registry", include_str!("../../../../migrations/sqlite/0001_registry.sql")),
     (2, "scan", include_str!("../../../../migrations/sqlite/0002_scan.sql")),
     (3, "access", include_str!("../../../../migrations/sqlite/0003_access.sql")),
+    (5, "collect", include_str!("../../../../migrations/sqlite/0005_collect.sql")),
     (7, "webhooks", include_str!("../../../../migrations/sqlite/0007_webhooks.sql")),
     (9, "due", include_str!("../../../../migrations/sqlite/0009_due.sql")),
 ];
@@ -82,7 +83,6 @@ impl SqliteStore {
     }
 
     /// The same, for one who must be alone. Here everybody is.
-    #[allow(dead_code, reason = "the collector of garbage, which is being written, is alone")]
     async fn write_alone(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
         self.write().await
     }

@@ -4,6 +4,7 @@
 pub mod accounts;
 pub mod blobs;
 pub mod catalog;
+pub mod collect;
 pub mod registry;
 pub mod scan;
 pub mod settings;
@@ -17,4 +18,5 @@ pub async fn database(store: &dyn crate::Database) {
     scan::run(store).await;
     settings::run(store).await;
     webhooks::run(store).await;
+    collect::run(store).await;
 }

@@ -1,19 +1,20 @@
-//! Cases for [`RegistryStore`].
+//! Cases for [`crate::RegistryStore`].
 
 use bytes::Bytes;
 use oci::descriptor::Annotations;
 use oci::{Algorithm, Descriptor, Digest, Reference, RepositoryName, Tag};
 use time::{Duration, OffsetDateTime};
 
+use crate::collect::HoldBlob;
 use crate::{
-    ManifestReference, NewManifest, PutManifest, ReferenceKind, RegistryStore, StoredUpload,
+    LinkBlob, ManifestReference, Metadata, NewManifest, PutManifest, ReferenceKind, StoredUpload,
     UploadId,
 };
 
 const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 
 /// Every case.
-pub async fn run(store: &dyn RegistryStore) {
+pub async fn run(store: &dyn Metadata) {
     uploads_come_and_go(store).await;
     a_blob_belongs_to_repositories(store).await;
     a_manifest_needs_its_blobs(store).await;
@@ -23,7 +24,7 @@ pub async fn run(store: &dyn RegistryStore) {
     referrers_are_also_those_of_the_fallback_tag(store).await;
 }
 
-fn name(text: &str) -> RepositoryName {
+pub(super) fn name(text: &str) -> RepositoryName {
     RepositoryName::parse(text).unwrap()
 }
 
@@ -31,7 +32,7 @@ fn tag(text: &str) -> Tag {
     Tag::parse(text).unwrap()
 }
 
-fn manifest(bytes: &'static [u8], blobs: &[Digest], tags: &[&str]) -> NewManifest {
+pub(super) fn manifest(bytes: &'static [u8], blobs: &[Digest], tags: &[&str]) -> NewManifest {
     let reference = |(position, digest): (usize, &Digest)| ManifestReference {
         kind: ReferenceKind::Layer,
         position: position as u32,
@@ -61,12 +62,12 @@ fn manifest(bytes: &'static [u8], blobs: &[Digest], tags: &[&str]) -> NewManifes
     }
 }
 
-async fn digest_of(store: &dyn RegistryStore, repository: &str, text: &str) -> Option<Digest> {
+async fn digest_of(store: &dyn Metadata, repository: &str, text: &str) -> Option<Digest> {
     let found = store.manifest(&name(repository), &Reference::Tag(tag(text))).await.unwrap();
     found.map(|m| m.digest)
 }
 
-async fn uploads_come_and_go(store: &dyn RegistryStore) {
+async fn uploads_come_and_go(store: &dyn Metadata) {
     let upload = |hours| StoredUpload {
         id: UploadId::random(),
         repository: name("uploads/a"),
@@ -83,12 +84,15 @@ async fn uploads_come_and_go(store: &dyn RegistryStore) {
     assert!(!store.remove_upload(early.id).await.unwrap());
 
     let digest = Digest::sha256(b"upload");
+    let unheld = store.link_blob(&late.repository, &digest, 6, Some(late.id), NOW).await.unwrap();
+    assert_eq!(unheld, LinkBlob::NotHeld, "nothing would keep its bytes");
+    assert_eq!(store.hold_blob(late.id, &digest).await.unwrap(), HoldBlob::Held);
     store.link_blob(&late.repository, &digest, 6, Some(late.id), NOW).await.unwrap();
     assert_eq!(store.upload(late.id).await.unwrap(), None, "a blob ends its upload");
     assert_eq!(store.linked_blob(&late.repository, &digest).await.unwrap(), Some(6));
 }
 
-async fn a_blob_belongs_to_repositories(store: &dyn RegistryStore) {
+async fn a_blob_belongs_to_repositories(store: &dyn Metadata) {
     let (a, b, digest) = (name("blobs/a"), name("blobs/b"), Digest::sha256(b"blob"));
     assert!(!store.has_repository(&a).await.unwrap());
     store.link_blob(&a, &digest, 4, None, NOW).await.unwrap();
@@ -107,7 +111,7 @@ async fn a_blob_belongs_to_repositories(store: &dyn RegistryStore) {
     assert_eq!(store.linked_blob(&b, &digest).await.unwrap(), Some(4));
 }
 
-async fn a_manifest_needs_its_blobs(store: &dyn RegistryStore) {
+async fn a_manifest_needs_its_blobs(store: &dyn Metadata) {
     let repository = name("needs");
     let (here, one, two) = (Digest::sha256(b"here"), Digest::sha256(b"1"), Digest::sha256(b"2"));
     let needy = manifest(b"needy", &[two, one, two], &["t"]);
@@ -135,6 +139,7 @@ async fn a_manifest_needs_its_blobs(store: &dyn RegistryStore) {
         PutManifest::Stored { new: false }
     );
     assert!(store.blob_is_used(&repository, &here).await.unwrap());
+    assert!(!store.unlink_blob(&repository, &here).await.unwrap(), "a manifest needs it");
     assert!(!store.blob_is_used(&name("elsewhere"), &here).await.unwrap());
 
     let found =
@@ -150,7 +155,7 @@ async fn a_manifest_needs_its_blobs(store: &dyn RegistryStore) {
     assert!(!store.blob_is_used(&repository, &here).await.unwrap(), "its references went with it");
 }
 
-async fn tags_move_and_go(store: &dyn RegistryStore) {
+async fn tags_move_and_go(store: &dyn Metadata) {
     let repository = name("tags");
     let (first, second) = (manifest(b"1st", &[], &["b", "a"]), manifest(b"2nd", &[], &["a"]));
     store.put_manifest(&repository, &first).await.unwrap();
@@ -172,7 +177,7 @@ async fn tags_move_and_go(store: &dyn RegistryStore) {
     assert_eq!(store.tags(&repository, None, 9).await.unwrap(), []);
 }
 
-async fn lists_are_sorted_and_paged(store: &dyn RegistryStore) {
+async fn lists_are_sorted_and_paged(store: &dyn Metadata) {
     let repository = name("zz/lists");
     store.put_manifest(&repository, &manifest(b"list", &[], &["b", "B", "a", "1"])).await.unwrap();
     let tags = async |after, limit| -> Vec<String> {
@@ -186,7 +191,7 @@ async fn lists_are_sorted_and_paged(store: &dyn RegistryStore) {
     assert_eq!(store.repositories(Some("zz"), 9).await.unwrap(), [repository]);
 }
 
-async fn referrers_wait_for_no_subject(store: &dyn RegistryStore) {
+async fn referrers_wait_for_no_subject(store: &dyn Metadata) {
     let (repository, subject) = (name("referrers"), Digest::sha256(b"not here"));
     let referrer = |bytes, kind: Option<&str>| NewManifest {
         artifact_type: kind.map(str::to_owned),
@@ -213,7 +218,7 @@ async fn referrers_wait_for_no_subject(store: &dyn RegistryStore) {
     assert_eq!(store.referrers(&name("tags"), &subject, None, None, 9).await.unwrap(), []);
 }
 
-async fn referrers_are_also_those_of_the_fallback_tag(store: &dyn RegistryStore) {
+async fn referrers_are_also_those_of_the_fallback_tag(store: &dyn Metadata) {
     let (repository, subject) = (name("fallback"), Digest::sha256(b"nor here"));
     let silent = NewManifest {
         artifact_type: Some("sbom".into()),

@@ -2,6 +2,7 @@
 //! without one; what must not race is settled by the database's transactions.
 
 mod accounts;
+mod gc;
 mod webhook;
 
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ pub async fn run(args: AdminArgs) -> anyhow::Result<ExitCode> {
     let storage = Storage::open(&config).await?;
     let outcome = match args.command {
         AdminCommand::Accounts => accounts::list(&storage, args.format).await,
+        AdminCommand::Gc(gc) => gc::run(&storage, &config, gc, args.format).await,
         AdminCommand::Webhook(command) => webhook::run(&storage, command, args.format).await,
     };
     storage.database.close().await;
