@@ -109,6 +109,9 @@ class Server:
 
     @classmethod
     def temporary(cls, **options):
+        import stores  # It needs what stands here.
+        if chosen := stores.of_environment():
+            options["config"] = chosen.settings() + (options.get("config") or "")
         parent = tempfile.mkdtemp(prefix="lazaret-test-")
         server = cls(os.path.join(parent, "data"), **options)
         server.own = parent
