@@ -56,15 +56,13 @@ impl SqliteStore {
             .busy_timeout(BUSY_TIMEOUT)
             .foreign_keys(true)
             .pragma("cache_size", format!("-{CACHE_KIB}"));
-        let writer =
-            SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await;
+        let writer = pool(1).connect_with(options.clone()).await;
         let writer = writer.map_err(StoreError::database("open the file"))?;
         migrator()
             .run(&writer)
             .await
             .map_err(StoreError::database("bring the schema up to date"))?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS_MAX)
+        let readers = pool(READERS_MAX)
             .connect_with(options.pragma("query_only", "ON"))
             .await
             .map_err(StoreError::database("open the file for reading"))?;
@@ -106,6 +104,17 @@ impl SqliteStore {
     fn read(&self) -> &SqlitePool {
         &self.readers
     }
+}
+
+/// A file does not hang up: its connections are neither asked before each use
+/// whether they are alive, which costs as much as a small query, nor renewed,
+/// which would empty their caches.
+fn pool(connections_max: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections_max)
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
 }
 
 #[async_trait]
