@@ -4,7 +4,7 @@
     LAZARET_TEST_STORES=postgres,s3 python3 tests/kill9.py       each server of a test starts empty
     tests/stores.py postgres,s3 tests/clients.sh @CONFIG         @CONFIG becomes a configuration file
 
-PostgreSQL comes from the distribution and versitygw (S3) from the Go module proxy, both by
+`s3,redirect` sends clients on to the store for whole blobs. PostgreSQL comes from the distribution and versitygw (S3) from the Go module proxy, both by
 scripts/tools.sh. They run below a temporary folder and end with this program, however it ends.
 """
 import functools
@@ -45,9 +45,9 @@ class Stores:
     """What `names` ask for, shared by all servers of this program."""
 
     def __init__(self, names):
-        unknown = set(names) - {"postgres", "s3"}
+        unknown = set(names) - {"postgres", "s3", "redirect"}
         if unknown:
-            sys.exit("no such store: %s; there are postgres and s3" % ", ".join(sorted(unknown)))
+            sys.exit("no such store: %s; there are postgres, s3, and s3 with redirect" % ", ".join(sorted(unknown)))
         self.names, self.running, self.made = names, [], 0
 
     def settings(self):
@@ -61,6 +61,7 @@ class Stores:
             text += '[database]\nurl = "%s"\n' % self.postgres(name)
         if "s3" in self.names:
             text += '[content]\nurl = "s3://%s/%d"\nendpoint = "%s"\nallow_http = true\n' % (BUCKET, self.made, self.s3)
+            text += "redirect = true\n" if "redirect" in self.names else ""
             text += '[content.options]\naws_access_key_id = "%s"\naws_secret_access_key = "%s"\naws_region = "us-east-1"\n' % (ACCESS, SECRET)
         return text
 

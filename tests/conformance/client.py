@@ -9,6 +9,8 @@ import urllib.parse
 
 REDIRECTS_MAX = 5
 SHOWN_BYTES_MAX = 400
+# What a redirect to an object store says instead of the store.
+PROMISED = ("Docker-Content-Digest", "ETag", "Accept-Ranges")
 ACTIONS = {"GET": "pull", "HEAD": "pull", "DELETE": "delete"}
 
 
@@ -79,10 +81,16 @@ class Client:
                 raise Mismatch("%d without code and message" % answer.status)
 
     def follow(self, method, url, body, headers, chunked, authorization):
+        promised = None
         for _ in range(REDIRECTS_MAX):
             answer = self.send(method, url, body, headers, chunked, authorization)
             if method not in ("GET", "HEAD") or answer.status not in (301, 302, 303, 307, 308):
+                # An object store knows neither digests nor the names that the registry gives.
+                for name in PROMISED if promised else ():
+                    del answer.headers[name]
+                    answer.headers[name] = promised.header(name)
                 return answer
+            promised = promised or answer
             target = answer.location()
             if urllib.parse.urlsplit(target).netloc != urllib.parse.urlsplit(url).netloc:
                 authorization = None

@@ -35,12 +35,10 @@ def unused(suite, repository):
 
 
 def run(suite, repository):
-    manifest_refusals(suite, repository)
-    manifest_types(suite, repository)
-    sizes(suite, repository)
-    lists(suite, repository)
-    requests(suite, repository)
-    in_use(suite, repository)
+    for part in (manifest_refusals, manifest_types, sizes, lists, requests, in_use):
+        # What a part needs first may fail too, and must not end the others.
+        with suite.check("%s/to-its-end" % part.__name__):
+            part(suite, repository)
 
 
 def prepared(client, repository):
