@@ -1,5 +1,6 @@
 //! HTTP only: distribution, azure, portal.
 
+pub mod accounts;
 pub mod azure;
 pub mod distribution;
 pub mod inspections;

@@ -1,9 +1,12 @@
 //! The command line: a contract that scripts rely on.
 
+pub mod access;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use access::*;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// A self-hosted container registry that inspects every image it holds.
@@ -82,10 +85,31 @@ pub struct AdminArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum AdminCommand {
-    /// List the accounts.
-    Accounts,
     /// Remove what no image needs, while the server runs.
     Gc(GcArgs),
+    /// People's accounts.
+    #[command(subcommand)]
+    Accounts(AccountsCommand),
+    /// Service principals, for automation.
+    #[command(subcommand)]
+    Principal(PrincipalCommand),
+    /// Roles of accounts and service principals.
+    #[command(subcommand)]
+    Role(RoleCommand),
+    /// Tokens that are limited to some repositories.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// What tokens may do.
+    #[command(subcommand)]
+    ScopeMap(ScopeMapCommand),
+    /// The registry's admin user, which may do everything to images.
+    #[command(subcommand)]
+    AdminUser(AdminUserCommand),
+    /// Whether everybody may pull; holds for a running server within seconds.
+    AnonymousPull {
+        #[arg(value_enum, default_value = "show")]
+        value: AnonymousPull,
+    },
     /// Tell others of pushes and deletions by HTTP.
     #[command(subcommand)]
     Webhook(WebhookCommand),

@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use crate::cli::ServeArgs;
+use crate::oidc::IssuerConfig;
 
 /// The default file, kept true by a test.
 pub const DEFAULT_FILE: &str = include_str!("../lazaret.toml");
@@ -26,6 +27,7 @@ struct File {
     inspection: InspectionFile,
     access: AccessFile,
     collection: CollectionFile,
+    oidc: Vec<IssuerConfig>,
     log_format: LogFormat,
 }
 
@@ -92,6 +94,7 @@ impl Default for File {
             inspection: InspectionFile::default(),
             access: AccessFile::default(),
             collection: CollectionFile::default(),
+            oidc: Vec::new(),
             log_format: LogFormat::Text,
         }
     }
@@ -132,6 +135,8 @@ pub struct Config {
     pub collection_interval: Duration,
     /// How long a blob that no manifest needs stays.
     pub collection_grace: Duration,
+    /// Issuers whose tokens are trusted.
+    pub oidc: Vec<IssuerConfig>,
     /// Form of log lines.
     pub log_format: LogFormat,
 }
@@ -175,6 +180,7 @@ impl Config {
             anonymous_pull: file.access.anonymous_pull,
             collection_interval: Duration::from_secs(file.collection.interval_secs),
             collection_grace: Duration::from_secs(file.collection.grace_secs),
+            oidc: file.oidc,
             log_format: file.log_format,
         })
     }

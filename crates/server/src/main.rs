@@ -7,6 +7,7 @@ mod config;
 mod inspect;
 mod listener;
 mod notify;
+mod oidc;
 mod output;
 mod portal;
 mod router;

@@ -11,7 +11,6 @@ use anyhow::{Context, bail};
 use api::Inspections;
 use api::azure::AzureState;
 use api::distribution::auth::AuthParts;
-use api::distribution::auth::federation::Federation;
 use api::distribution::{Authenticator, DistributionState};
 use api::portal::PortalState;
 use backends::advisory_db::AdvisoryDb;
@@ -29,6 +28,7 @@ use crate::commands::ADVISORIES_DIR;
 use crate::config::Config;
 use crate::listener::Listener;
 use crate::notify;
+use crate::oidc;
 use crate::router::{self, Parts};
 use crate::storage::Storage;
 use crate::tls::{self, Certificates};
@@ -88,12 +88,13 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let subscription = api::azure::subscription_id(&*storage)
         .await
         .context("cannot read the subscription's id")?;
+    let registry_scope = api::azure::registry_scope(subscription, REGISTRY);
     let auth = AuthParts {
         accounts: storage.clone(),
         settings: storage.clone(),
-        registry: api::azure::registry_scope(subscription, REGISTRY),
+        federation: oidc::federation(&config.oidc, &registry_scope)?,
+        registry: registry_scope,
         anonymous_pull: config.anonymous_pull,
-        federation: Federation::new(Vec::new()),
     };
     let auth = Arc::new(Authenticator::open(auth).await.context("cannot open the accounts")?);
     let verdicts = wiring::Verdicts {

@@ -82,13 +82,22 @@ pub struct TestApp {
 
 impl TestApp {
     pub async fn start() -> Self {
+        Self::trusting(Federation::default()).await
+    }
+
+    /// With issuers that are trusted.
+    pub async fn trusting(federation: Federation) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let app = Self::start_in(folder.path()).await;
+        let app = Self::start_with(folder.path(), federation).await;
         Self { _folder: Some(folder), ..app }
     }
 
     /// On what an earlier server left behind.
     pub async fn start_in(folder: &Path) -> Self {
+        Self::start_with(folder, Federation::default()).await
+    }
+
+    async fn start_with(folder: &Path, federation: Federation) -> Self {
         let metadata = Arc::new(SqliteStore::open(&folder.join("metadata.db")).await.unwrap());
         let blobs = Arc::new(FileBlobs::open(&folder.join("content")).unwrap());
         let events = Arc::new(Recorder::default());
@@ -100,7 +109,11 @@ impl TestApp {
             let account = account(name, Kind::Account, role.map(|role| (role, "/")));
             metadata.create_account(&account).await.unwrap();
         }
-        let auth = Arc::new(Authenticator::open(auth_parts(metadata.clone())).await.unwrap());
+        let auth = Arc::new(
+            Authenticator::open(AuthParts { federation, ..auth_parts(metadata.clone()) })
+                .await
+                .unwrap(),
+        );
         let state = DistributionState {
             registry: registry.clone(),
             auth: auth.clone(),

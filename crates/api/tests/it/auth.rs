@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::app::{PASSWORD, TestApp, basic};
 
-async fn form(app: &TestApp, path: &str, form: &str) -> crate::app::Answer {
+pub async fn form(app: &TestApp, path: &str, form: &str) -> crate::app::Answer {
     let request = app
         .anonymous(Method::POST, path)
         .header("content-type", "application/x-www-form-urlencoded");

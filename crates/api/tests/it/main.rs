@@ -6,6 +6,7 @@ mod app;
 mod auth;
 mod azure_api;
 mod clients;
+mod federation;
 mod inspected;
 mod lists;
 mod manifests;

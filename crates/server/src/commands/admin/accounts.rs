@@ -1,47 +1,47 @@
-//! `lazaret admin accounts`.
+//! `lazaret admin accounts`: people.
 
 use std::process::ExitCode;
 
-use access::{Kind, Role};
+use access::Kind;
+use api::accounts::NewAccount;
 use serde_json::json;
-use time::format_description::well_known::Rfc3339;
 
-use crate::cli::Format;
-use crate::commands::table;
-use crate::output::{out, outln};
+use super::operator::{Operator, password_from_stdin, print};
+use crate::cli::{AccountsCommand, Format};
 use crate::storage::Storage;
 
-/// Lists who may sign in.
-pub async fn list(storage: &Storage, format: Option<Format>) -> anyhow::Result<ExitCode> {
-    let accounts = storage.database.accounts(Some(Kind::Account), None, u32::MAX).await?;
-    let rows: Vec<_> = accounts
-        .iter()
-        .map(|r| {
-            let admin = r.roles.iter().any(|role| role.role == Role::Owner.id());
-            (
-                r.account.name.as_str(),
-                admin,
-                r.account.created_at.format(&Rfc3339).unwrap_or_default(),
-            )
-        })
-        .collect();
-    match Format::or_default(format) {
-        Format::Json => {
-            let list: Vec<_> = rows
-                .iter()
-                .map(|(name, admin, at)| json!({ "name": name, "admin": admin, "createdAt": at }))
-                .collect();
-            outln!("{}", serde_json::to_string_pretty(&list)?)?;
+pub async fn run(
+    storage: &Storage,
+    command: AccountsCommand,
+    format: Option<Format>,
+) -> anyhow::Result<ExitCode> {
+    let operator = Operator::new(storage).await?;
+    let (accounts, permit, now) = (&operator.accounts, &operator.permit, operator.now);
+    match command {
+        AccountsCommand::List => return operator.list(Kind::Account, format).await,
+        AccountsCommand::Create { name, role, password_stdin } => {
+            let role = operator.role(&role)?;
+            let password = password_stdin.then(password_from_stdin).transpose()?;
+            let given = password.is_some();
+            let new = NewAccount::Account { name, password };
+            let (record, issued) = accounts.create(permit, new, role.as_slice(), None, now).await?;
+            let mut answer = json!({ "name": record.account.name });
+            if let Some(issued) = issued.first().filter(|_| !given) {
+                answer["password"] = issued.value.clone().into();
+            }
+            print(&answer)?;
         }
-        Format::Table => {
-            let rows: Vec<_> = rows
-                .iter()
-                .map(|(name, admin, at)| {
-                    vec![(*name).to_owned(), if *admin { "yes" } else { "no" }.into(), at.clone()]
-                })
-                .collect();
-            out!("{}", table::render(&["NAME", "ADMIN", "MADE"], &rows))?;
+        AccountsCommand::Delete { name } => return operator.delete(&name).await,
+        AccountsCommand::Password { name, password_stdin } => {
+            let password = password_stdin.then(password_from_stdin).transpose()?;
+            let given = password.is_some();
+            let issued = accounts.renew_secret(permit, &name, None, password, None, now).await?;
+            if !given {
+                print(&json!({ "name": name, "password": issued.value }))?;
+            }
         }
+        AccountsCommand::Enable { name } => return operator.set_enabled(&name, true).await,
+        AccountsCommand::Disable { name } => return operator.set_enabled(&name, false).await,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,7 +2,14 @@
 //! without one; what must not race is settled by the database's transactions.
 
 mod accounts;
+mod admin_user;
+mod anonymous_pull;
 mod gc;
+mod operator;
+mod principal;
+mod role;
+mod scope_map;
+mod token;
 mod webhook;
 
 use std::process::ExitCode;
@@ -25,8 +32,16 @@ pub async fn run(args: AdminArgs) -> anyhow::Result<ExitCode> {
     }
     let storage = Storage::open(&config).await?;
     let outcome = match args.command {
-        AdminCommand::Accounts => accounts::list(&storage, args.format).await,
         AdminCommand::Gc(gc) => gc::run(&storage, &config, gc, args.format).await,
+        AdminCommand::Accounts(command) => accounts::run(&storage, command, args.format).await,
+        AdminCommand::Principal(command) => principal::run(&storage, command, args.format).await,
+        AdminCommand::Role(command) => role::run(&storage, command).await,
+        AdminCommand::Token(command) => token::run(&storage, command, args.format).await,
+        AdminCommand::ScopeMap(command) => scope_map::run(&storage, command, args.format).await,
+        AdminCommand::AdminUser(command) => admin_user::run(&storage, command).await,
+        AdminCommand::AnonymousPull { value } => {
+            anonymous_pull::run(&storage, value, config.anonymous_pull).await
+        }
         AdminCommand::Webhook(command) => webhook::run(&storage, command, args.format).await,
     };
     storage.database.close().await;

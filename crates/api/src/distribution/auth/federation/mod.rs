@@ -13,7 +13,7 @@ use jsonwebtoken::{DecodingKey, Validation, decode, decode_header};
 use serde_json::{Map, Value};
 
 use keys::Keys;
-pub use keys::{AddressError, KeyFetcher, KeySource, check_address};
+pub use keys::{AddressError, KEYS_BYTES_MAX, KeyFetcher, KeySource, check_address};
 pub use rules::{Rule, RuleError};
 
 /// Longest identity token, in bytes.
