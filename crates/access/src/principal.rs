@@ -206,10 +206,9 @@ impl Principal {
             OnRegistry::Catalog | OnRegistry::DeletedCatalog => {
                 return self.may(ResourceKind::Registry, right.as_str(), Action::All);
             }
-            OnRegistry::Findings => self.limited_to.as_ref().is_none_or(|scopes| {
-                let catalog = Scope::catalog();
-                scopes.iter().any(|s| *s == catalog)
-            }),
+            OnRegistry::Findings => {
+                self.limited_to.as_ref().is_none_or(|scopes| scopes.contains(&Scope::catalog()))
+            }
             OnRegistry::Configuration | OnRegistry::Administration => self.limited_to.is_none(),
         };
         by_token && self.is_granted_on_registry(right)

@@ -1,6 +1,7 @@
 //! Black-box scenarios: the real binary with its sandboxed workers, spoken to
 //! over the wire and by its command line.
 
+mod accounts;
 mod advisories;
 mod app;
 mod command_line;
