@@ -4,8 +4,8 @@
     LAZARET_TEST_STORES=postgres,s3 python3 tests/kill9.py       each server of a test starts empty
     tests/stores.py postgres,s3 tests/clients.sh @CONFIG         @CONFIG becomes a configuration file
 
-`s3,redirect` sends clients on to the store for whole blobs. PostgreSQL comes from the distribution and versitygw (S3) from the Go module proxy, both by
-scripts/tools.sh. They run below a temporary folder and end with this program, however it ends.
+`s3,redirect` sends clients on to the store for whole blobs. PostgreSQL comes from the distribution
+and versitygw (S3) from the Go module proxy, both by scripts/tools.sh. They run below a temporary folder and end with this program, however it ends.
 """
 import functools
 import glob
