@@ -1,4 +1,4 @@
-//! SQLite, PostgreSQL, local files, and the sandbox process behind the traits.
+//! SQLite, PostgreSQL, local files, object stores, and the sandbox process behind the traits.
 
 // `sql` is compiled once for each database, on purpose.
 #![allow(clippy::duplicate_mod)]
@@ -7,5 +7,6 @@ pub mod sandbox;
 
 pub mod advisory_db;
 pub mod files;
+pub mod objects;
 pub mod postgres;
 pub mod sqlite;

@@ -22,6 +22,20 @@ pub enum StoreError {
         /// What the database said.
         source: Source,
     },
+    /// The object store.
+    #[error("cannot {attempted} in the object store: {source}")]
+    Remote {
+        /// What was tried.
+        attempted: String,
+        /// What the store said.
+        source: Source,
+    },
+    /// Somebody else, perhaps another server, changed it first.
+    #[error("somebody else changed {what} at the same time")]
+    Conflict {
+        /// What both wrote to.
+        what: String,
+    },
     /// Something stored is not what was once written.
     #[error("stored {what} is damaged: {detail}")]
     Corrupt {
@@ -47,6 +61,14 @@ impl StoreError {
     /// For stored values that no longer parse.
     pub fn corrupt(what: &'static str, detail: impl std::fmt::Display) -> Self {
         Self::Corrupt { what, detail: detail.to_string() }
+    }
+
+    /// Whether another try may go better without anybody's doing.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Io { .. } | Self::Remote { .. } | Self::Conflict { .. } => true,
+            Self::Database { .. } | Self::Corrupt { .. } => false,
+        }
     }
 
     /// Whether the disk is full, which an operator can do something about.

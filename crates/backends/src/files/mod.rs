@@ -234,7 +234,9 @@ mod tests {
     #[tokio::test]
     async fn passes_the_suite() {
         let folder = tempfile::tempdir().unwrap();
-        store::suite::blobs::run(&FileBlobs::open(folder.path()).unwrap()).await;
+        let open = || FileBlobs::open(folder.path()).unwrap();
+        store::suite::blobs::run(&open()).await;
+        store::suite::blobs::run_shared(&open(), &open(), 1 << 20).await;
     }
 
     #[tokio::test]
