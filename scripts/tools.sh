@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what building and testing need: tools.sh system|portal|sample|cargo-deny|clients|peers|trivy|azure-sdk
+# Installs what building and testing need: tools.sh system|portal|sample|cargo-deny|clients|peers|objects|trivy|azure-sdk
 # What cannot be installed here is said loudly and left out; nothing is written into the clone.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
@@ -51,6 +51,17 @@ azure_sdk() {
   fi
 }
 
+# azurite: Microsoft's emulator of Azure Blob Storage.
+azurite() {
+  [ -x "$LAZARET_CACHE/azurite/node_modules/.bin/azurite-blob" ] && return 0
+  if ! have npm; then skipped "azurite: no npm to install it with"; return 0; fi
+  say "installing azurite 3.35.0"
+  if ! npm install --silent --no-audit --no-fund --prefix "$LAZARET_CACHE/azurite" azurite@3.35.0 >"$LAZARET_CACHE/azurite.log" 2>&1 </dev/null; then
+    skipped "azurite: $(tail -n 1 "$LAZARET_CACHE/azurite.log")"
+    rm -rf "$LAZARET_CACHE/azurite"
+  fi
+}
+
 for what in "$@"; do
   case $what in
     system)
@@ -93,7 +104,11 @@ for what in "$@"; do
       go_build distribution github.com/distribution/distribution/v3 v3.0.0 github.com/distribution/distribution/v3/cmd/registry
       go_build zot zotregistry.dev/zot/v2 v2.1.2 zotregistry.dev/zot/v2/cmd/zot
       ;;
+    objects)
+      go_build versitygw github.com/versity/versitygw v1.8.0 github.com/versity/versitygw/cmd/versitygw
+      azurite
+      ;;
     trivy) go_build trivy github.com/aquasecurity/trivy v0.58.2 github.com/aquasecurity/trivy/cmd/trivy ;;
-    *) echo "usage: tools.sh system|portal|sample|cargo-deny|clients|peers|trivy|azure-sdk ..." >&2; exit 2 ;;
+    *) echo "usage: tools.sh system|portal|sample|cargo-deny|clients|peers|objects|trivy|azure-sdk ..." >&2; exit 2 ;;
   esac
 done

@@ -1,5 +1,7 @@
 //! Blobs that repositories hold: read, and mount from one into another.
 
+use std::time::Duration;
+
 use access::{Permit, Principal, Pull, Push, authorise_mount};
 use oci::{Digest, Reference, RepositoryName};
 use store::{Blob, StoreError};
@@ -62,6 +64,18 @@ impl Registry {
             return Err(StoreError::corrupt("blob", detail).into());
         }
         Ok(blob)
+    }
+
+    /// An address from which a blob that the repository holds can be read for
+    /// the next `ttl` by whoever has it. `None`: the store gives out none.
+    pub async fn blob_url(
+        &self,
+        permit: &Permit<Pull>,
+        digest: &Digest,
+        ttl: Duration,
+    ) -> Result<Option<String>, PullError> {
+        self.blob_size(permit, digest).await?;
+        Ok(self.blobs.blob_url(digest, ttl).await?)
     }
 
     /// Lets the permit's repository hold a blob that another one holds. `None`:

@@ -260,9 +260,12 @@ impl Registry {
     /// Clears away what a crash left behind; once, before serving.
     pub async fn recover(&self) -> Result<Recovered, StoreError> {
         let mut recovered = Recovered::default();
+        // Listed before the rows are read: whoever begins one meanwhile, on
+        // another server, writes its row first.
+        let there = self.blobs.uploads().await?;
         let known: std::collections::HashSet<_> =
             self.metadata.uploads().await?.into_iter().map(|u| u.id).collect();
-        for id in self.blobs.uploads().await? {
+        for id in there {
             if !known.contains(&id) {
                 self.blobs.discard_upload(id).await?;
                 recovered.stray_files += 1;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use backends::objects::{Credentials, ObjectSettings};
 use serde::Deserialize;
 
 use crate::cli::ServeArgs;
@@ -23,6 +24,7 @@ struct File {
     http: bool,
     names: Vec<String>,
     tls: TlsFile,
+    content: ContentFile,
     registry: RegistryFile,
     inspection: InspectionFile,
     access: AccessFile,
@@ -36,6 +38,16 @@ struct File {
 struct TlsFile {
     certificate: Option<PathBuf>,
     key: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ContentFile {
+    url: String,
+    endpoint: Option<String>,
+    allow_http: bool,
+    redirect: bool,
+    options: Credentials,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -90,6 +102,7 @@ impl Default for File {
             http: false,
             names: Vec::new(),
             tls: TlsFile::default(),
+            content: ContentFile::default(),
             registry: RegistryFile::default(),
             inspection: InspectionFile::default(),
             access: AccessFile::default(),
@@ -100,10 +113,31 @@ impl Default for File {
     }
 }
 
+impl Default for ContentFile {
+    fn default() -> Self {
+        Self {
+            url: "file:content".into(),
+            endpoint: None,
+            allow_http: false,
+            redirect: false,
+            options: Credentials::default(),
+        }
+    }
+}
+
 impl Default for InspectionFile {
     fn default() -> Self {
         Self { warning_on_push: true, verdict_wait_ms: 10_000, workers: 4 }
     }
+}
+
+/// Where blobs are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// A folder of this machine.
+    Files(PathBuf),
+    /// An object store.
+    Objects(ObjectSettings),
 }
 
 /// What the server runs with.
@@ -119,6 +153,10 @@ pub struct Config {
     pub names: Vec<String>,
     /// Certificate chain and key, where they are given.
     pub tls: Option<(PathBuf, PathBuf)>,
+    /// Where blobs are kept.
+    pub content: Content,
+    /// Whether clients are sent to the object store for whole blobs.
+    pub redirect_blobs: bool,
     /// Whether `Location` names scheme and host.
     pub absolute_locations: bool,
     /// Whether images with missing layers are accepted.
@@ -166,8 +204,13 @@ impl Config {
         if file.inspection.workers == 0 {
             bail!("inspection.workers must be at least 1");
         }
+        let data = args.data.clone().unwrap_or(file.data);
+        let redirect_blobs = file.content.redirect;
+        let content = content(&data, file.content)?;
         Ok(Self {
-            data: args.data.clone().unwrap_or(file.data),
+            data,
+            content,
+            redirect_blobs,
             listen,
             http,
             names: file.names,
@@ -184,6 +227,25 @@ impl Config {
             log_format: file.log_format,
         })
     }
+}
+
+fn content(data: &Path, file: ContentFile) -> anyhow::Result<Content> {
+    if let Some(folder) = file.url.strip_prefix("file:") {
+        if file.redirect || file.endpoint.is_some() {
+            bail!(
+                "content.redirect and content.endpoint are for object stores, and content.url names a folder"
+            );
+        }
+        // An absolute path replaces the data directory.
+        return Ok(Content::Files(data.join(folder.trim_start_matches("//"))));
+    }
+    let settings = ObjectSettings::parse(&file.url).context("content.url is of no use")?;
+    Ok(Content::Objects(ObjectSettings {
+        endpoint: file.endpoint,
+        allow_http: file.allow_http,
+        options: file.options,
+        ..settings
+    }))
 }
 
 fn read(path: &Path) -> anyhow::Result<File> {
@@ -207,7 +269,9 @@ mod tests {
         let uncommented: String = DEFAULT_FILE
             .lines()
             .map(|line| line.strip_prefix('#').filter(|l| !l.starts_with(' ')).unwrap_or(line))
-            .filter(|line| !line.starts_with("certificate") && !line.starts_with("key"))
+            .filter(|line| {
+                !["certificate", "key", "endpoint", "aws_"].iter().any(|n| line.starts_with(n))
+            })
             .fold(String::new(), |all, line| all + line + "\n");
         let parsed: File = toml::from_str(&uncommented).expect("the default file parses");
         let defaults = File::default();
@@ -217,11 +281,36 @@ mod tests {
         assert_eq!(parsed.registry.absolute_locations, defaults.registry.absolute_locations);
         assert_eq!(parsed.registry.sparse_images, defaults.registry.sparse_images);
         assert_eq!(parsed.access.anonymous_pull, defaults.access.anonymous_pull);
+        assert_eq!(parsed.content.url, defaults.content.url);
+        assert_eq!(parsed.content.allow_http, defaults.content.allow_http);
+        assert_eq!(parsed.content.redirect, defaults.content.redirect);
         assert_eq!(parsed.inspection.warning_on_push, defaults.inspection.warning_on_push);
         assert_eq!(parsed.inspection.verdict_wait_ms, defaults.inspection.verdict_wait_ms);
         assert_eq!(parsed.inspection.workers, defaults.inspection.workers);
         assert_eq!(parsed.collection.interval_secs, defaults.collection.interval_secs);
         assert_eq!(parsed.collection.grace_secs, defaults.collection.grace_secs);
+    }
+
+    #[test]
+    fn blobs_lie_where_the_url_says() {
+        let check = |text: &str, expected: Result<Content, &str>| {
+            let file: File = toml::from_str(text).expect("it parses");
+            let said = content(Path::new("/data"), file.content);
+            match (said, expected) {
+                (Ok(said), Ok(expected)) => assert_eq!(said, expected, "{text}"),
+                (Err(said), Err(words)) => {
+                    assert!(format!("{said:#}").contains(words), "{text}: {said:#}")
+                }
+                (said, _) => panic!("{text}: {said:?}"),
+            }
+        };
+        check("", Ok(Content::Files("/data/content".into())));
+        check("[content]\nurl = \"file:/blobs\"", Ok(Content::Files("/blobs".into())));
+        check("[content]\nurl = \"file:///blobs\"", Ok(Content::Files("/blobs".into())));
+        let s3 = ObjectSettings::parse("s3://bucket/prefix").expect("an address");
+        check("[content]\nurl = \"s3://bucket/prefix\"", Ok(Content::Objects(s3)));
+        check("[content]\nurl = \"bucket\"", Err("names no object store"));
+        check("[content]\nredirect = true", Err("content.redirect"));
     }
 
     #[test]

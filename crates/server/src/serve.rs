@@ -109,6 +109,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         verdict: Some(Arc::new(verdicts)),
         plain_http: config.http,
         absolute_locations: config.absolute_locations,
+        redirect_blobs: config.redirect_blobs,
     };
     let inspections = Arc::new(Inspections::new(
         storage.clone(),

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use backends::files::FileBlobs;
+use backends::objects::ObjectBlobs;
 use backends::sqlite::SqliteStore;
 use store::{BlobStore, Database};
 
-use crate::config::Config;
+use crate::config::{Config, Content};
 
 /// The two stores of an installation.
 #[derive(Clone)]
@@ -25,8 +26,17 @@ impl Storage {
         let database = SqliteStore::open(&config.data.join("lazaret.db"))
             .await
             .context("cannot open the database")?;
-        let blobs =
-            FileBlobs::open(&config.data.join("content")).context("cannot open the blob store")?;
-        Ok(Self { database: Arc::new(database), blobs: Arc::new(blobs) })
+        let blobs = open_blobs(config).await.context("cannot open the blob store")?;
+        Ok(Self { database: Arc::new(database), blobs })
     }
+}
+
+async fn open_blobs(config: &Config) -> anyhow::Result<Arc<dyn BlobStore>> {
+    Ok(match &config.content {
+        Content::Files(folder) => Arc::new(FileBlobs::open(folder)?),
+        Content::Objects(settings) => {
+            let scratch = config.data.join("scratch");
+            Arc::new(ObjectBlobs::open(settings.client()?, &scratch).await?)
+        }
+    })
 }

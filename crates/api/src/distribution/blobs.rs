@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use access::{Delete, Pull};
 use axum::body::Body;
@@ -26,6 +27,8 @@ pub(super) const FOREVER: HeaderValue =
     HeaderValue::from_static("private, max-age=31536000, immutable");
 /// A smaller part of a file is read: that costs less than a mapping.
 const KERNEL_BYTES_MIN: u64 = 64 << 10;
+/// How long a client that is sent to the object store can use the address.
+const REDIRECT_TTL: Duration = Duration::from_secs(20 * 60);
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 pub(super) async fn blob(
@@ -73,6 +76,18 @@ pub(super) fn is_known(call: &Call, digest: &Digest) -> bool {
 
 async fn read(call: &Call, name: &RepositoryName, digest: &Digest) -> Result<Response, OciError> {
     let permit = call.permit::<Pull>(name)?;
+    // Never a range: a client would lose the place of what it has already.
+    if call.state.redirect_blobs
+        && call.header(&header::RANGE).is_none()
+        && !is_known(call, digest)
+        && let Some(url) = call.state.registry.blob_url(&permit, digest, REDIRECT_TTL).await?
+    {
+        let mut headers = content_headers(digest);
+        // The address expires.
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(header::LOCATION, url.try_into().map_err(|e| OciError::internal(&e))?);
+        return Ok((StatusCode::TEMPORARY_REDIRECT, headers).into_response());
+    }
     let blob = call.state.registry.open_blob(&permit, digest).await?;
     let mut headers = content_headers(digest);
     if is_known(call, digest) {

@@ -83,6 +83,9 @@ impl Code {
     }
 }
 
+/// When a client may try again what storage did not do.
+const RETRY_AFTER_SECS: u64 = 5;
+
 /// An answer that is an error.
 #[derive(Debug)]
 pub struct OciError {
@@ -209,7 +212,18 @@ impl From<StoreError> for OciError {
             return Self::new(Code::Unknown, "the registry's storage is full")
                 .status(StatusCode::INSUFFICIENT_STORAGE);
         }
-        Self::internal(&error)
+        if let StoreError::Conflict { .. } = error {
+            return Self::new(Code::BlobUploadInvalid, error).status(StatusCode::CONFLICT);
+        }
+        let passing = error.is_passing();
+        let answer = Self::internal(&error);
+        if passing {
+            // The words of `internal` with its number, and that it is worth another try.
+            return answer
+                .status(StatusCode::SERVICE_UNAVAILABLE)
+                .header(header::RETRY_AFTER, RETRY_AFTER_SECS);
+        }
+        answer
     }
 }
 

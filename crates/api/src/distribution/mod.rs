@@ -36,4 +36,6 @@ pub struct DistributionState {
     pub plain_http: bool,
     /// `Location` names scheme and host, as the client sees them.
     pub absolute_locations: bool,
+    /// Whole blobs are fetched from where they lie, if that gives out addresses.
+    pub redirect_blobs: bool,
 }

@@ -120,6 +120,7 @@ impl TestApp {
             verdict: Some(Arc::new(Verdict)),
             plain_http: true,
             absolute_locations: false,
+            redirect_blobs: false,
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -43,7 +43,8 @@ pub enum Provider {
 
 /// Settings of the store's client that the environment does not give, such as
 /// `aws_access_key_id`. Never printed.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(transparent)]
 pub struct Credentials(pub BTreeMap<String, String>);
 
 impl std::fmt::Debug for Credentials {
