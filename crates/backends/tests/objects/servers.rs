@@ -1,6 +1,9 @@
 //! Real object stores on loopback: versitygw (S3) and Azurite.
 //! They come from `scripts/tools.sh objects`; what is missing is skipped loudly.
 
+// Not everybody who includes this file uses every server.
+#![allow(dead_code)]
+
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;

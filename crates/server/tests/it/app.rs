@@ -13,6 +13,9 @@ use crate::image::{Blob, Image, sha256};
 /// The admin's password in every test.
 pub const PASSWORD: &str = "correct horse";
 
+/// The configuration file of the server.
+const SETTINGS: &str = "lazaret.toml";
+
 /// Longest wait for something that happens in the background.
 const SOON: Duration = Duration::from_secs(20);
 
@@ -30,7 +33,13 @@ pub struct App {
 impl App {
     /// Starts with an empty data directory.
     pub fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// Starts with these settings beside the usual arguments.
+    pub fn start_with(settings: &str) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
+        std::fs::write(dir.path().join(SETTINGS), settings).expect("a file");
         let (child, url) = spawn(dir.path());
         Self { child, url, client: client(), dir }
     }
@@ -40,6 +49,11 @@ impl App {
         self.child.kill().expect("a running server");
         self.child.wait().expect("a killed server");
         (self.child, self.url) = spawn(self.dir.path());
+    }
+
+    /// `http://127.0.0.1:PORT`
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// `127.0.0.1:PORT`
@@ -183,6 +197,8 @@ fn spawn(dir: &Path) -> (Child, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_lazaret"))
         .args(["serve", "--http", "--listen", "127.0.0.1:0", "--data"])
         .arg(dir.join("data"))
+        .arg("--config")
+        .arg(dir.join(SETTINGS))
         .env("LAZARET_ADMIN_PASSWORD", PASSWORD)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -7,6 +7,9 @@ mod app;
 mod command_line;
 mod download;
 mod image;
+#[path = "../../../backends/tests/objects/servers.rs"]
+mod object_servers;
+mod objects;
 mod push;
 mod reports;
 mod webhooks;

@@ -15,7 +15,7 @@ fn with_one_advisory() -> App {
 
 /// Until the import is in force, the server says so by judging nothing; a push
 /// of a package the advisory speaks of shows when it is.
-async fn in_force(app: &App) {
+pub(crate) async fn in_force(app: &App) {
     let probe = Image::of(&[python("shop", "0.1")]);
     app.push("probe", "1", &probe).await;
     app.wait_for_findings("probe", &probe.digest(), 1).await;
