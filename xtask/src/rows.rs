@@ -6,7 +6,7 @@ use crate::workspace::Crate;
 /// From the top: what composes, edges, use cases, storage traits, pure crates.
 const ROWS: &[&[&str]] = &[
     &["server"],
-    &["api", "backends", "feeds"],
+    &["api", "backends", "feeds", "upstream"],
     &["registry", "scanner", "posture"],
     &["store"],
     &["analysis", "matching"],

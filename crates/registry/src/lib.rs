@@ -16,10 +16,12 @@ mod body;
 pub mod collect;
 pub mod delete;
 pub mod events;
+pub mod import;
 pub mod lists;
 pub mod manifests;
 mod sessions;
 pub mod uploads;
+pub mod upstream;
 pub mod webhooks;
 
 use std::sync::Arc;
@@ -34,6 +36,7 @@ pub use delete::DeleteError;
 pub use events::{
     DeletedManifest, DeletedTag, Pulled, PushedManifest, RegistryObserver, UploadOpener,
 };
+pub use import::{ImportError, ImportParts, ImportSource, Imports, NewImport, Principals};
 pub use lists::{ListError, Page};
 pub use manifests::{ManifestPush, PushManifestError};
 pub use uploads::{Chunk, CommittedBlob, UPLOAD_AGE_MAX, UploadError, UploadStatus};

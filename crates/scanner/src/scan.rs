@@ -41,6 +41,8 @@ const EVENTS_BUFFERED: usize = 1024;
 pub enum Trigger {
     /// The image was pushed.
     Push,
+    /// The product itself copied it from another registry.
+    Import,
     /// It stands in the registry and was not inspected yet, or has to be again.
     CatchUp,
 }
@@ -50,6 +52,7 @@ impl Trigger {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Push => "push",
+            Self::Import => "import",
             Self::CatchUp => "catch_up",
         }
     }

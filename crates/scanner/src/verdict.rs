@@ -76,7 +76,7 @@ impl Scanner {
         digest: &Digest,
         wait: Duration,
     ) -> Verdict {
-        match tokio::time::timeout(wait, self.judge(repository, digest)).await {
+        match tokio::time::timeout(wait, self.judge(repository, digest, Trigger::Push)).await {
             Ok(Ok(verdict)) => verdict,
             Ok(Err(error)) => {
                 tracing::warn!(%digest, %error, "no verdict on a push");
@@ -86,17 +86,26 @@ impl Scanner {
         }
     }
 
+    /// Inspects what nobody waits for; a failure is tried again by
+    /// [`Scanner::catch_up_forever`].
+    pub async fn take_up(&self, repository: &RepositoryName, digest: &Digest, trigger: Trigger) {
+        if let Err(error) = self.judge(repository, digest, trigger).await {
+            tracing::warn!(%digest, %error, "a manifest was not inspected yet");
+        }
+    }
+
     async fn judge(
         &self,
         repository: &RepositoryName,
         digest: &Digest,
+        trigger: Trigger,
     ) -> Result<Verdict, ScanError> {
         let reference = Reference::Digest(*digest);
         let stored = self.inner.registry().manifest(repository, &reference).await?;
         let stored = stored.ok_or_else(|| ScanError::UnknownManifest(*digest))?;
         match Manifest::parse(&stored.bytes, Some(&stored.media_type))? {
             Manifest::Image(_) => {
-                let image = self.scan(repository, digest, Trigger::Push).await?;
+                let image = self.scan(repository, digest, trigger).await?;
                 Ok(image.map_or(Verdict::Pending, Verdict::from))
             }
             Manifest::Index(index) => {
@@ -111,7 +120,7 @@ impl Scanner {
                     .manifests
                     .iter()
                     .filter(is_image)
-                    .map(|child| self.scan(repository, &child.digest, Trigger::Push));
+                    .map(|child| self.scan(repository, &child.digest, trigger));
                 let images: Result<Vec<_>, _> =
                     futures::future::join_all(scans).await.into_iter().collect();
                 Ok(sum_up(images?))

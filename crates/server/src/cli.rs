@@ -40,6 +40,8 @@ pub enum Command {
     /// Manage the advisory index.
     #[command(subcommand)]
     Advisories(AdvisoriesCommand),
+    /// Copy an image from another registry into a running server.
+    Import(ImportArgs),
     /// Compare versions by the rules of an ecosystem.
     #[command(subcommand)]
     Versions(VersionsCommand),
@@ -66,6 +68,49 @@ pub struct ServeArgs {
     /// Print a configuration file with every default, and end.
     #[arg(long)]
     pub print_config: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    // Not doc comments: rustdoc takes the brackets for links.
+    #[arg(help = "HOST/REPOSITORY[:TAG][@DIGEST], such as docker.io/library/debian:12")]
+    pub source: String,
+    #[arg(
+        value_name = "TARGET",
+        required = true,
+        help = "REPOSITORY[:TAG] on the server; without a tag the source's is kept"
+    )]
+    pub targets: Vec<String>,
+    /// Take only this platform of an index, as os/arch[/variant]; may be repeated.
+    #[arg(long = "platform", value_name = "PLATFORM")]
+    pub platforms: Vec<String>,
+    /// Move tags that exist.
+    #[arg(long)]
+    pub force: bool,
+    /// Leave signatures, SBOMs and other referrers behind.
+    #[arg(long)]
+    pub no_referrers: bool,
+    /// Account at the source.
+    #[arg(long, value_name = "NAME")]
+    pub username: Option<String>,
+    /// Read the password or token for the source from standard input.
+    #[arg(long)]
+    pub password_stdin: bool,
+    /// The server to import into; signs in with LAZARET_USER and LAZARET_PASSWORD, or as docker,
+    /// podman or skopeo did.
+    #[arg(
+        long,
+        env = "LAZARET_SERVER",
+        value_name = "URL",
+        default_value = "https://localhost:8443"
+    )]
+    pub server: String,
+    /// CA certificates (PEM) to trust for the server, beside the system's.
+    #[arg(long, env = "LAZARET_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// Output form [default: progress and one line on a terminal, else json].
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
 }
 
 #[derive(Debug, Args)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use backends::objects::{Credentials, ObjectSettings};
 use serde::Deserialize;
+use upstream::{Guard, UpstreamSettings};
 
 use crate::cli::ServeArgs;
 use crate::oidc::IssuerConfig;
@@ -30,6 +31,7 @@ struct File {
     access: AccessFile,
     collection: CollectionFile,
     oidc: Vec<IssuerConfig>,
+    upstream: UpstreamFile,
     log_format: LogFormat,
 }
 
@@ -84,6 +86,15 @@ impl Default for CollectionFile {
     }
 }
 
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct UpstreamFile {
+    only: Vec<String>,
+    local: Vec<String>,
+    plain_http: Vec<String>,
+    ca_file: Option<PathBuf>,
+}
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -108,6 +119,7 @@ impl Default for File {
             access: AccessFile::default(),
             collection: CollectionFile::default(),
             oidc: Vec::new(),
+            upstream: UpstreamFile::default(),
             log_format: LogFormat::Text,
         }
     }
@@ -175,6 +187,8 @@ pub struct Config {
     pub collection_grace: Duration,
     /// Issuers whose tokens are trusted.
     pub oidc: Vec<IssuerConfig>,
+    /// Which other registries may be asked, and how.
+    pub upstream: UpstreamSettings,
     /// Form of log lines.
     pub log_format: LogFormat,
 }
@@ -224,6 +238,11 @@ impl Config {
             collection_interval: Duration::from_secs(file.collection.interval_secs),
             collection_grace: Duration::from_secs(file.collection.grace_secs),
             oidc: file.oidc,
+            upstream: UpstreamSettings {
+                guard: Guard { only: file.upstream.only, local: file.upstream.local },
+                plain_http: file.upstream.plain_http,
+                ca_file: file.upstream.ca_file,
+            },
             log_format: file.log_format,
         })
     }
@@ -270,7 +289,9 @@ mod tests {
             .lines()
             .map(|line| line.strip_prefix('#').filter(|l| !l.starts_with(' ')).unwrap_or(line))
             .filter(|line| {
-                !["certificate", "key", "endpoint", "aws_"].iter().any(|n| line.starts_with(n))
+                !["certificate", "key", "endpoint", "aws_", "ca_file"]
+                    .iter()
+                    .any(|n| line.starts_with(n))
             })
             .fold(String::new(), |all, line| all + line + "\n");
         let parsed: File = toml::from_str(&uncommented).expect("the default file parses");

@@ -77,6 +77,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                     Command::Versions(VersionsCommand::Compare { ecosystem }) => {
                         commands::versions::run(&ecosystem)
                     }
+                    Command::Import(args) => commands::import::run(args).await,
                     Command::Admin(args) => commands::admin::run(args).await,
                     Command::Openapi => {
                         outln!("{}", api::portal::openapi::document_json()?)?;

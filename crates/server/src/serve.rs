@@ -15,13 +15,14 @@ use api::distribution::{Authenticator, DistributionState};
 use api::portal::PortalState;
 use backends::advisory_db::AdvisoryDb;
 use backends::sandbox::{SandboxLimits, SandboxPool};
-use registry::Registry;
 use registry::webhooks::Webhooks;
+use registry::{ImportParts, Imports, Registry};
 use scanner::{Scanner, ScannerParts};
 use store::{Account, AccountRecord, AccountStore, RoleAssignment, Secret};
 use time::OffsetDateTime;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
+use upstream::HttpUpstream;
 
 use crate::collector;
 use crate::commands::ADVISORIES_DIR;
@@ -51,6 +52,9 @@ const ADVISORIES_POLL: Duration = Duration::from_millis(200);
 /// push before that would be judged by none. Matching a large registry again
 /// goes on in the background.
 const FIRST_ADVISORIES_WAIT: Duration = Duration::from_secs(5);
+
+/// Wait before imports are looked for again after an error of the database.
+const IMPORTS_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Serves until SIGTERM or SIGINT.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
@@ -97,6 +101,13 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         anonymous_pull: config.anonymous_pull,
     };
     let auth = Arc::new(Authenticator::open(auth).await.context("cannot open the accounts")?);
+    let imports = Imports::new(ImportParts {
+        registry: registry.clone(),
+        upstream: Arc::new(HttpUpstream::new(config.upstream.clone())?),
+        store: storage.clone(),
+        principals: auth.clone(),
+        runner: runner(&config.data),
+    });
     let verdicts = wiring::Verdicts {
         scanner: scanner.clone(),
         wait: config.verdict_wait,
@@ -130,11 +141,18 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         accounts: storage.clone(),
         sessions: Arc::default(),
         inspections: Arc::clone(&inspections),
+        imports: imports.clone(),
         registry_name: Arc::clone(&registry_name),
         plain_http: config.http,
     };
-    let azure =
-        AzureState { auth, inspections, subscription, registry_name, plain_http: config.http };
+    let azure = AzureState {
+        auth,
+        inspections,
+        imports: imports.clone(),
+        subscription,
+        registry_name,
+        plain_http: config.http,
+    };
     let parts =
         Parts { distribution, portal, azure, storage: storage.clone(), scanner: scanner.clone() };
     let router = router::build(parts)?;
@@ -152,6 +170,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     tokio::spawn(notify::deliver(webhooks.clone(), stop.clone()));
     let drained = CancellationToken::new();
     let recording = tokio::spawn(notify::record(webhooks, events, drained.clone()));
+    tasks.run(run_imports(imports));
 
     // An error either way is logged where it happened; serving goes on without.
     let _ = tokio::time::timeout(FIRST_ADVISORIES_WAIT, first).await;
@@ -319,6 +338,22 @@ async fn next_generation(
         Ok(Some((generation, db.load()?)))
     })
     .await?
+}
+
+/// Names this process among those that may share a database, the same after a
+/// restart, so that it takes its own imports up again at once.
+fn runner(data: &Path) -> String {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let data = fs::canonicalize(data).unwrap_or_else(|_| data.to_owned());
+    format!("{}:{}", host.trim(), data.display())
+}
+
+async fn run_imports(imports: Imports) {
+    loop {
+        let error = imports.run_forever().await;
+        tracing::error!(%error, "imports cannot be run; trying again");
+        tokio::time::sleep(IMPORTS_RETRY_AFTER).await;
+    }
 }
 
 /// Background work that ends with the server.

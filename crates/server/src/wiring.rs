@@ -56,6 +56,7 @@ impl Watchers {
 /// Passes what the registry tells on to inspection and to watchers.
 pub struct Observer {
     arrivals: Arrivals,
+    scanner: Scanner,
     watchers: Watchers,
     notifier: Notifier,
     clock: Arc<dyn Fn() -> i64 + Send + Sync>,
@@ -84,6 +85,15 @@ impl RegistryObserver for Observer {
         metrics::counter!("lazaret_manifests_pushed_total").increment(1);
         RegistryEvent::pushed(manifest).into_iter().for_each(|event| self.notifier.tell(event));
         self.watchers.tell(ScanEvent::Repository(manifest.repository.clone()));
+        // A push waits for its verdict and starts the scan by that; for what
+        // the product itself brought, nobody does.
+        if manifest.request.is_none() {
+            let scanner = self.scanner.clone();
+            let (repository, digest) = (manifest.repository.clone(), manifest.digest);
+            tokio::spawn(async move {
+                scanner.take_up(&repository, &digest, scanner::Trigger::Import).await;
+            });
+        }
     }
 
     fn manifest_deleted(&self, deleted: &DeletedManifest) {
@@ -145,6 +155,7 @@ impl ScanView for View {
                 progress: progress(&p),
                 trigger: match p.trigger {
                     scanner::Trigger::Push => ScanTrigger::Push,
+                    scanner::Trigger::Import => ScanTrigger::Import,
                     scanner::Trigger::CatchUp => ScanTrigger::Analyser,
                 },
                 attempts: 0,
@@ -178,8 +189,13 @@ pub fn wire(
 ) -> (Arc<Observer>, Arc<View>) {
     let watchers = Watchers::new();
     tokio::spawn(relay(scanner.clone(), watchers.clone(), stop));
-    let observer =
-        Observer { arrivals: scanner.arrivals(), watchers: watchers.clone(), notifier, clock };
+    let observer = Observer {
+        arrivals: scanner.arrivals(),
+        scanner: scanner.clone(),
+        watchers: watchers.clone(),
+        notifier,
+        clock,
+    };
     (Arc::new(observer), Arc::new(View { scanner: scanner.clone(), watchers }))
 }
 

@@ -4,7 +4,10 @@ use async_trait::async_trait;
 
 use crate::scan::ScanStore;
 use crate::webhooks::WebhookStore;
-use crate::{AccountStore, CatalogStore, CollectStore, RegistryStore, SettingsStore};
+use crate::{
+    AccountStore, CacheRuleStore, CatalogStore, CollectStore, ImportStore, RegistryStore,
+    SettingsStore,
+};
 
 /// What the registry's use cases ask of metadata.
 pub trait Metadata: RegistryStore + CollectStore {}
@@ -14,7 +17,14 @@ impl<T: RegistryStore + CollectStore + ?Sized> Metadata for T {}
 /// who wires the parts together holds the whole.
 #[async_trait]
 pub trait Database:
-    Metadata + AccountStore + CatalogStore + ScanStore + SettingsStore + WebhookStore
+    Metadata
+    + AccountStore
+    + CacheRuleStore
+    + CatalogStore
+    + ImportStore
+    + ScanStore
+    + SettingsStore
+    + WebhookStore
 {
     /// Waits for running statements and lets go of the database.
     async fn close(&self);

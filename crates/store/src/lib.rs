@@ -3,10 +3,12 @@
 pub mod accounts;
 pub mod blob;
 pub mod blobs;
+pub mod cache_rules;
 pub mod catalog;
 pub mod collect;
 pub mod database;
 pub mod error;
+pub mod imports;
 pub mod registry;
 pub mod scan;
 pub mod settings;
@@ -19,10 +21,15 @@ pub use accounts::{
 };
 pub use blob::{Blob, BlobFile, BlobSource, RangeReader};
 pub use blobs::{BlobStore, ListedBlob, UploadId, UploadWriter};
+pub use cache_rules::{CacheRule, CacheRuleStore, CredentialSet, DeleteCredentials, PutCacheRule};
 pub use catalog::CatalogStore;
 pub use collect::CollectStore;
 pub use database::{Database, Metadata};
 pub use error::StoreError;
+pub use imports::{
+    Import, ImportFailure, ImportId, ImportOutcome, ImportProgress, ImportRequest, ImportState,
+    ImportStore, ImportTarget, StoredLogin,
+};
 pub use registry::{
     LinkBlob, ManifestReference, ManifestSummary, NewManifest, PutManifest, ReferenceKind,
     RegistryStore, StoredManifest, StoredUpload,

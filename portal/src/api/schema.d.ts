@@ -62,6 +62,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/imports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Imports that the caller may see, newest first. */
+        get: operations["listImports"];
+        put?: never;
+        /**
+         * Copies an image from another registry, with its signatures and SBOMs. The
+         *     answer comes at once; ask for the import until it is done.
+         */
+        post: operations["createImport"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/imports/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One import, as far as it has come. */
+        get: operations["readImport"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/overview": {
         parameters: {
             query?: never;
@@ -787,6 +825,89 @@ export interface components {
             /** @description Tags that point at it now. */
             tags: string[];
         };
+        /** @description An import. */
+        Import: {
+            /** @description When. */
+            createdAt?: string | null;
+            /** @description Who asked for it. */
+            createdBy: string;
+            /** @description Digest of what was imported, once it is here. */
+            digest?: string | null;
+            failure?: components["schemas"]["ImportFailure"] | null;
+            /** @description When it ended. */
+            finishedAt?: string | null;
+            /** @description Whether tags may be moved. */
+            force: boolean;
+            /** @description Its name. */
+            id: string;
+            /** @description Platforms that were asked for; empty: all. */
+            platforms: string[];
+            /** @description How far it has come. */
+            progress: components["schemas"]["ImportProgress"];
+            /** @description Whether referrers come along. */
+            referrers: boolean;
+            /** @description From where; without a host it is this registry. */
+            source: string;
+            /** @description Where it stands. */
+            state: components["schemas"]["ImportState"];
+            /** @description To where; by digest alone where there is no tag. */
+            targets: string[];
+        };
+        /** @description A login at another registry. Never shown. */
+        ImportCredentials: {
+            /**
+             * Format: password
+             * @description Password or token.
+             */
+            password: string;
+            /** @description Absent where the password is a token that says who it is for. */
+            username?: string | null;
+        };
+        /** @description Why an import was given up. */
+        ImportFailure: {
+            /** @description A word that programs can act on, such as `conflict` or `source_throttled`. */
+            code: string;
+            /** @description What happened, with the other registry's own words. */
+            message: string;
+        };
+        /** @description How far an import has come. Totals grow while manifests are read. */
+        ImportProgress: {
+            /**
+             * Format: int64
+             * @description Blobs that are here.
+             */
+            blobs: number;
+            /**
+             * Format: int64
+             * @description Blobs in all.
+             */
+            blobsTotal: number;
+            /**
+             * Format: int64
+             * @description Bytes of blobs that are here.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description Bytes of blobs in all.
+             */
+            bytesTotal: number;
+            /**
+             * Format: int64
+             * @description Manifests that are here.
+             */
+            manifests: number;
+            /**
+             * Format: int64
+             * @description Manifests in all.
+             */
+            manifestsTotal: number;
+        };
+        /**
+         * @description Where an import stands.
+         * @enum {string}
+         */
+        ImportState: "queued" | "running" | "done" | "failed";
         /** @description What CISA's list of exploited vulnerabilities says. */
         Kev: {
             /**
@@ -852,6 +973,25 @@ export interface components {
          * @enum {string}
          */
         ManifestKind: "image" | "index" | "artifact";
+        /** @description An import that is asked for. */
+        NewImport: {
+            credentials?: components["schemas"]["ImportCredentials"] | null;
+            /** @description Whether tags that exist may be moved. */
+            force?: boolean;
+            /**
+             * @description Platforms of an index to take, as `os/arch[/variant]`; empty: all. The
+             *     index itself stays as it is.
+             */
+            platforms?: string[];
+            /** @description Whether signatures, SBOMs and other referrers come along. */
+            referrers?: boolean;
+            /** @description `HOST/REPOSITORY[:TAG][@DIGEST]`, such as `docker.io/library/debian:12`. */
+            source: string;
+            /** @description `REPOSITORY[:TAG]`; without a tag that of the source is kept. */
+            targets?: string[];
+            /** @description Repositories that take the image without a tag. */
+            untagged?: string[];
+        };
         /** @description The operating system found in an image. */
         OperatingSystem: {
             /** @description Whether its support has ended; absent when unknown. */
@@ -1499,6 +1639,94 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_FindingRef"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listImports: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Import"][];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    createImport: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewImport"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Import"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readImport: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the import */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Import"];
                 };
             };
             default: {

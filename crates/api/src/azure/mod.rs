@@ -1,10 +1,11 @@
-//! Azure's REST, read-only so far: the sub-assessments of
-//! `Microsoft.Security`, and the few resources that lead to them.
+//! Azure's REST: the sub-assessments of `Microsoft.Security`, the few
+//! resources that lead to them, and `importImage`.
 //!
 //! ARM matches paths without regard to case and takes `//` for `/`; ids in
 //! answers keep one spelling, which published queries rely on.
 
 mod error;
+mod import;
 mod resources;
 mod router;
 mod scope;
@@ -13,6 +14,7 @@ mod wire;
 
 use std::sync::Arc;
 
+use registry::Imports;
 use uuid::Uuid;
 
 use crate::distribution::Authenticator;
@@ -28,6 +30,8 @@ pub struct AzureState {
     pub auth: Arc<Authenticator>,
     /// What is known of images.
     pub inspections: Arc<Inspections>,
+    /// Copies from other registries.
+    pub imports: Imports,
     /// The one subscription; see [`subscription_id`].
     pub subscription: Uuid,
     /// Name of the one registry.

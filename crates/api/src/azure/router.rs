@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use access::{Findings, authorise_registry};
+use access::{Findings, Principal, authorise_registry};
 use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
 use axum::response::{IntoResponse, Response};
@@ -14,10 +14,10 @@ use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::AzureState;
 use super::error::ArmError;
 use super::scope::{Scope, Target, parse};
 use super::sub_assessments::{self, check_assessment, list_body};
+use super::{AzureState, import};
 use crate::distribution::request::Origin;
 
 /// Made by the server for each request.
@@ -45,10 +45,9 @@ pub fn router(state: AzureState) -> Router {
 }
 
 async fn answer(State(state): State<AzureState>, request: Request<Body>) -> Response {
-    let (parts, _) = request.into_parts();
-    let result = handle(&state, &parts).await;
-    let mut response =
-        result.map_or_else(ArmError::into_response, |body| Json(body).into_response());
+    let (parts, body) = request.into_parts();
+    let result = handle(&state, &parts, body).await;
+    let mut response = result.unwrap_or_else(ArmError::into_response);
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -62,9 +61,9 @@ async fn answer(State(state): State<AzureState>, request: Request<Body>) -> Resp
     response
 }
 
-async fn handle(state: &AzureState, parts: &Parts) -> Result<Value, ArmError> {
+async fn handle(state: &AzureState, parts: &Parts, body: Body) -> Result<Response, ArmError> {
     let origin = Origin::of(parts, state.plain_http);
-    recognise(state, parts, &origin.host).await?;
+    let principal = recognise(state, parts, &origin.host).await?;
     let resource = parse(parts.uri.path()).ok_or_else(|| {
         ArmError::not_found(
             "InvalidResourceType",
@@ -72,10 +71,40 @@ async fn handle(state: &AzureState, parts: &Parts) -> Result<Value, ArmError> {
         )
     })?;
     check_api_version(query(parts, "api-version").as_deref())?;
-    if parts.method != Method::GET && parts.method != Method::HEAD {
-        let message = format!("{} is not supported here; the resource is read-only.", parts.method);
+    let is_import = matches!(resource, Target::ImportImage(_));
+    let expected = if is_import {
+        parts.method == Method::POST
+    } else {
+        matches!(parts.method, Method::GET | Method::HEAD)
+    };
+    if !expected {
+        let message = format!("{} is not supported here.", parts.method);
         return Err(ArmError::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message));
     }
+    match resource {
+        Target::ImportImage(scope) => {
+            state.check_scope(&scope)?;
+            import::begin(state, &principal, &origin, body).await
+        }
+        Target::OperationResult(scope, id) => {
+            state.check_scope(&scope)?;
+            import::result(state, &principal, &origin, &id).await
+        }
+        Target::OperationStatus(scope, id) => {
+            state.check_scope(&scope)?;
+            Ok(Json(import::status(state, &principal, &id).await?).into_response())
+        }
+        resource => Ok(Json(read(state, &origin, parts, resource).await?).into_response()),
+    }
+}
+
+/// A resource as it stands.
+async fn read(
+    state: &AzureState,
+    origin: &Origin,
+    parts: &Parts,
+    resource: Target,
+) -> Result<Value, ArmError> {
     let all = |rows| Ok(list_body(rows, None));
     match resource {
         Target::Subscriptions => all(vec![state.subscription()]),
@@ -100,7 +129,7 @@ async fn handle(state: &AzureState, parts: &Parts) -> Result<Value, ArmError> {
             key.as_deref().map_or(Ok(()), check_assessment)?;
             let token = query(parts, "$skiptoken");
             let page = sub_assessments::list(state, &origin.host, token.as_deref()).await?;
-            let link = page.next.map(|token| next_link(&origin, parts, &token));
+            let link = page.next.map(|token| next_link(origin, parts, &token));
             Ok(list_body(page.rows, link))
         }
         Target::SubAssessment(scope, key, name) => {
@@ -108,10 +137,13 @@ async fn handle(state: &AzureState, parts: &Parts) -> Result<Value, ArmError> {
             check_assessment(&key)?;
             sub_assessments::find(state, &origin.host, &name).await
         }
+        Target::ImportImage(_) | Target::OperationStatus(..) | Target::OperationResult(..) => {
+            Err(ArmError::not_found("InvalidResourceType", "An operation is no resource."))
+        }
     }
 }
 
-async fn recognise(state: &AzureState, parts: &Parts, host: &str) -> Result<(), ArmError> {
+async fn recognise(state: &AzureState, parts: &Parts, host: &str) -> Result<Principal, ArmError> {
     let authorization =
         parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let address = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
@@ -126,7 +158,8 @@ async fn recognise(state: &AzureState, parts: &Parts, host: &str) -> Result<(), 
         );
         ArmError::new(StatusCode::FORBIDDEN, "AuthorizationFailed", message)
     };
-    authorise_registry::<Findings>(&principal).map(drop).map_err(denied)
+    authorise_registry::<Findings>(&principal).map_err(denied)?;
+    Ok(principal)
 }
 
 /// First value of a query parameter; ARM minds its case as little as a path's.

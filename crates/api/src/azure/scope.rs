@@ -31,6 +31,12 @@ pub(super) enum Target {
     Registries(Scope),
     /// Sub-assessments: of one assessment, or of all.
     SubAssessments(Scope, Option<String>),
+    /// POST here imports an image.
+    ImportImage(Scope),
+    /// How a long-running operation stands.
+    OperationStatus(Scope, String),
+    /// What came of it.
+    OperationResult(Scope, String),
     /// One sub-assessment of an assessment.
     SubAssessment(Scope, String, String),
 }
@@ -75,7 +81,17 @@ pub(super) fn parse(path: &str) -> Option<Target> {
         {
             let Scope::ResourceGroup(subscription, group) = scope else { return None };
             let scope = Scope::Registry(subscription, group, (*name).to_owned());
-            if rest.is_empty() { Some(Target::Itself(scope)) } else { security(scope, rest) }
+            match rest {
+                [] => Some(Target::Itself(scope)),
+                [action] if is(action, "importImage") => Some(Target::ImportImage(scope)),
+                [kind, id] if is(kind, "operationStatuses") => {
+                    Some(Target::OperationStatus(scope, (*id).to_owned()))
+                }
+                [kind, id] if is(kind, "operationResults") => {
+                    Some(Target::OperationResult(scope, (*id).to_owned()))
+                }
+                rest => security(scope, rest),
+            }
         }
         rest => security(scope, rest),
     }

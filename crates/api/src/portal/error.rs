@@ -24,6 +24,7 @@ pub(super) enum Kind {
     Unauthorized,
     Forbidden,
     NotFound,
+    Conflict,
     MethodNotAllowed,
     UnsupportedMediaType,
     TooManyRequests,
@@ -44,6 +45,9 @@ impl Kind {
             }
             Self::Forbidden => (StatusCode::FORBIDDEN, "/problems/forbidden", "A right is missing"),
             Self::NotFound => (StatusCode::NOT_FOUND, "/problems/not-found", "Not found"),
+            Self::Conflict => {
+                (StatusCode::CONFLICT, "/problems/conflict", "Something is there already")
+            }
             Self::MethodNotAllowed => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 "/problems/method-not-allowed",

@@ -7,6 +7,7 @@ mod finding_detail;
 mod findings;
 mod history;
 mod images;
+mod imports;
 pub(crate) mod links;
 pub mod openapi;
 mod overview;
@@ -23,6 +24,7 @@ pub mod view;
 
 use std::sync::Arc;
 
+use registry::Imports;
 use store::AccountStore;
 
 use crate::distribution::Authenticator;
@@ -42,6 +44,8 @@ pub struct PortalState {
     pub sessions: Arc<Sessions>,
     /// What is known of images.
     pub inspections: Arc<Inspections>,
+    /// Copies from other registries.
+    pub imports: Imports,
     /// Name of the one registry.
     pub registry_name: Arc<str>,
     /// The listener speaks without TLS, so cookies cannot be `Secure`. A

@@ -34,7 +34,8 @@ pub fn document_json() -> Result<String, serde_json::Error> {
     paths(
         sign_in, read_session, sign_out, read_overview, list_registries, read_registry,
         list_repositories, list_images, read_image, list_findings, read_finding, list_packages,
-        list_history, list_advisories, list_scans, search_findings, stream_events,
+        list_history, list_advisories, list_scans, search_findings, create_import, list_imports,
+        read_import, stream_events,
     ),
     components(schemas(ImageEvent, RepositoryEvent, AdvisoriesEvent)),
     modifiers(&Security),
@@ -76,6 +77,29 @@ fn read_session() {}
         (status = 204, description = "Signed out"),
         (status = "default", body = Problem, content_type = "application/problem+json")))]
 fn sign_out() {}
+
+/// Copies an image from another registry, with its signatures and SBOMs. The
+/// answer comes at once; ask for the import until it is done.
+#[utoipa::path(post, path = "/imports", operation_id = "createImport", tag = "registry", request_body = NewImport,
+    responses(
+        (status = 202, body = Import),
+        (status = "default", body = Problem, content_type = "application/problem+json")))]
+fn create_import() {}
+
+/// Imports that the caller may see, newest first.
+#[utoipa::path(get, path = "/imports", operation_id = "listImports", tag = "registry",
+    responses(
+        (status = 200, body = Vec<Import>),
+        (status = "default", body = Problem, content_type = "application/problem+json")))]
+fn list_imports() {}
+
+/// One import, as far as it has come.
+#[utoipa::path(get, path = "/imports/{id}", operation_id = "readImport", tag = "registry",
+    params(("id" = String, Path, description = "Name of the import")),
+    responses(
+        (status = 200, body = Import),
+        (status = "default", body = Problem, content_type = "application/problem+json")))]
+fn read_import() {}
 
 /// The first screen.
 #[utoipa::path(get, path = "/overview", operation_id = "readOverview", tag = "posture",

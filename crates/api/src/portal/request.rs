@@ -31,6 +31,8 @@ pub(super) fn address(parts: &Parts) -> Option<IpAddr> {
 /// Somebody who is signed in, by session, password or token.
 pub(super) struct SignedIn {
     pub principal: Principal,
+    /// Host and port as the caller wrote them.
+    pub host: String,
 }
 
 /// Somebody who may read what the registry holds.
@@ -67,7 +69,8 @@ impl FromRequestParts<PortalState> for SignedIn {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &PortalState) -> Result<Self, ApiError> {
-        Ok(Self { principal: recognise(parts, state, true).await? })
+        let principal = recognise(parts, state, true).await?;
+        Ok(Self { principal, host: origin(parts, state).host })
     }
 }
 

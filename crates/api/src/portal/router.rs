@@ -7,8 +7,8 @@ use axum::{Router, middleware};
 
 use super::error::{ApiError, Kind, frame};
 use super::{
-    PortalState, events, finding_detail, findings, history, images, openapi, overview, packages,
-    registries, scans, search, session,
+    PortalState, events, finding_detail, findings, history, images, imports, openapi, overview,
+    packages, registries, scans, search, session,
 };
 
 /// Where the API begins.
@@ -36,6 +36,8 @@ pub fn router(state: PortalState) -> Router {
         .route("/advisories", get(overview::list_advisories))
         .route("/scans", get(scans::list_scans))
         .route("/findings", get(search::search_findings))
+        .route("/imports", get(imports::list_imports).post(imports::create_import))
+        .route("/imports/{id}", get(imports::read_import))
         .route("/events", get(events::stream_events))
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)

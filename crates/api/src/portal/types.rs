@@ -9,9 +9,11 @@ use utoipa::{IntoParams, ToSchema};
 
 mod finding;
 mod image;
+mod import;
 
 pub use finding::*;
 pub use image::*;
+pub use import::*;
 
 /// Rows of a page when the client names no limit.
 pub const PAGE_LIMIT_DEFAULT: u32 = 50;

@@ -91,17 +91,26 @@ impl InspectedApp {
             registry::wall_clock(),
         ));
         let subscription = azure::subscription_id(metadata.as_ref()).await.unwrap();
+        let imports = registry::Imports::new(registry::ImportParts {
+            registry: (*registry.registry).clone(),
+            upstream: Arc::new(upstream::HttpUpstream::new(Default::default()).unwrap()),
+            store: metadata.clone(),
+            principals: auth.clone(),
+            runner: "test".into(),
+        });
         let portal = portal::router(PortalState {
             auth: auth.clone(),
             accounts: metadata.clone(),
             sessions: Arc::new(Sessions::default()),
             inspections: inspections.clone(),
+            imports: imports.clone(),
             registry_name: "main".into(),
             plain_http: true,
         });
         let azure = azure::router(AzureState {
             auth,
             inspections,
+            imports,
             subscription,
             registry_name: "main".into(),
             plain_http: true,

@@ -19,8 +19,10 @@
 //! `lock_repository`); whoever checks across repositories takes `write_alone`.
 
 mod accounts;
+mod cache_rules;
 mod catalog;
 mod collect;
+mod imports;
 mod registry;
 mod row;
 mod scan;

@@ -1,8 +1,9 @@
-//! The subcommands that need no server.
+//! The subcommands beside `serve`.
 
 pub mod admin;
 pub mod advisories;
 pub mod explain;
+pub mod import;
 pub mod inventory;
 pub mod matching;
 pub mod report;

@@ -56,6 +56,22 @@ impl App {
         &self.url
     }
 
+    /// Holds the server up without ending it.
+    pub fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().expect("kill runs");
+        assert!(sent.success(), "{name}");
+    }
+
     /// `127.0.0.1:PORT`
     pub fn host(&self) -> &str {
         self.url.strip_prefix("http://").expect("plain HTTP")
@@ -90,6 +106,46 @@ impl App {
         let request = self.client.delete(format!("{}{path}", self.url));
         let answer = request.basic_auth("admin", Some(PASSWORD)).send().await.expect("an answer");
         assert_eq!(answer.status(), StatusCode::ACCEPTED, "{path}");
+    }
+
+    /// POST of a JSON document as admin.
+    pub async fn post(&self, path: &str, body: &Value) -> Response {
+        let request = self.client.post(format!("{}{path}", self.url)).json(body);
+        request.basic_auth("admin", Some(PASSWORD)).send().await.expect("an answer")
+    }
+
+    /// Looks again and again until something holds.
+    pub async fn wait_until<F: Future<Output = bool>>(&self, mut holds: impl FnMut() -> F) {
+        let until = Instant::now() + SOON;
+        while !holds().await {
+            assert!(Instant::now() < until, "it never came to that");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Reads a document until it is as expected.
+    pub async fn wait_for(&self, path: &str, expected: impl Fn(&Value) -> bool) -> Value {
+        let until = Instant::now() + SOON;
+        loop {
+            let document = self.json(path).await;
+            if expected(&document) {
+                return document;
+            }
+            assert!(Instant::now() < until, "{path}: {document}");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Waits for the end of an import.
+    pub async fn wait_for_import(&self, id: &str) -> Value {
+        let ended = |import: &Value| import["state"] == "done" || import["state"] == "failed";
+        self.wait_for(&format!("/api/v1/imports/{id}"), ended).await
+    }
+
+    /// Waits until an image was inspected.
+    pub async fn wait_for_scan(&self, repository: &str, digest: &str) -> Value {
+        let path = image_path(repository, digest);
+        self.wait_for(&path, |image| image["scan"]["state"] == "done").await
     }
 
     /// GET of a JSON document that is there.
@@ -226,6 +282,21 @@ fn image_path(repository: &str, digest: &str) -> String {
 /// Runs the command line.
 pub fn lazaret(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_lazaret")).args(arguments).output().expect("it runs")
+}
+
+/// Runs the command line with an environment and an input.
+pub fn lazaret_with(arguments: &[&str], environment: &[(&str, &str)], input: &str) -> Output {
+    use std::io::Write;
+    let mut child = Command::new(env!("CARGO_BIN_EXE_lazaret"))
+        .args(arguments)
+        .envs(environment.iter().copied())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("a pipe");
+    child.wait_with_output().expect("it ends")
 }
 
 /// A path as an argument.

@@ -19,6 +19,11 @@ pub struct Blob {
 }
 
 impl Blob {
+    /// Any bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self::new(bytes.to_vec())
+    }
+
     fn new(bytes: Vec<u8>) -> Self {
         Self { digest: sha256(&bytes), bytes }
     }

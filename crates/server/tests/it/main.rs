@@ -7,6 +7,7 @@ mod app;
 mod command_line;
 mod download;
 mod image;
+mod imports;
 #[path = "../../../backends/tests/objects/servers.rs"]
 mod object_servers;
 mod objects;

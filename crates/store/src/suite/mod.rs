@@ -3,8 +3,10 @@
 
 pub mod accounts;
 pub mod blobs;
+pub mod cache_rules;
 pub mod catalog;
 pub mod collect;
+pub mod imports;
 pub mod registry;
 pub mod scan;
 pub mod settings;
@@ -17,6 +19,8 @@ pub async fn database(store: &dyn crate::Database) {
     catalog::run(store).await;
     scan::run(store).await;
     settings::run(store).await;
+    imports::run(store).await;
+    cache_rules::run(store).await;
     webhooks::run(store).await;
     collect::run(store).await;
 }

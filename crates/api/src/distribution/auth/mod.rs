@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use access::{Principal, RoleScope, Scope};
+use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use store::{AccountRecord, AccountStore, SettingsStore, StoreError};
@@ -258,6 +259,15 @@ impl Authenticator {
             ..caller::Proof::default()
         };
         Ok(Caller::federated(&identity.name, proof, &self.registry))
+    }
+}
+
+/// Imports run with the rights that their owner has by then.
+#[async_trait]
+impl registry::Principals for Authenticator {
+    async fn principal(&self, name: &str) -> Result<Option<Principal>, StoreError> {
+        let record = self.known.fresh(name).await?.filter(|record| record.account.enabled);
+        Ok(record.map(|record| principal(&record, &self.registry)))
     }
 }
 
