@@ -14,7 +14,7 @@ export LAZARET_BIN
 corpus=$(scripts/corpus.sh)
 [ -z "$corpus" ] || export LAZARET_CORPUS=$corpus
 failures=()
-for bench in verdict memory push_pull scan; do
+for bench in verdict memory push_pull peers million scan; do
   say "benches/$bench.py"
   python3 "benches/$bench.py" </dev/null || failures+=("$bench")
 done
