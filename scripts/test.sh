@@ -40,6 +40,7 @@ else
   part "hostile requests" python3 tests/http_fuzz.py
   part "kill -9" python3 tests/kill9.py "${KILL9_ROUNDS:-20}"
   part "kill -9 with collections" python3 tests/kill9_collect.py "${KILL9_ROUNDS:-20}"
+  part "scrub, backup, restore" python3 tests/maintenance.py
   part "portal flows" scripts/portal_flows.sh
 fi
 

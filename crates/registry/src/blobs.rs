@@ -5,6 +5,7 @@ use std::time::Duration;
 use access::{Permit, Principal, Pull, Push, authorise_mount};
 use oci::{Digest, Reference, RepositoryName};
 use store::{Blob, StoreError};
+use time::OffsetDateTime;
 
 use crate::Registry;
 
@@ -32,6 +33,16 @@ pub enum PullError {
     /// The repository does not hold the manifest.
     #[error("manifest {0} is not in the repository")]
     UnknownManifest(Reference),
+    /// Its bytes are known to be wrong, and serving them would help nobody.
+    #[error(
+        "blob {digest} was found damaged at {since} and is not served; push it again, or repair it with `lazaret admin scrub --repair`"
+    )]
+    Damaged {
+        /// The blob.
+        digest: Digest,
+        /// Since when it is known.
+        since: OffsetDateTime,
+    },
     /// Storage failed.
     #[error("cannot read: {0}")]
     Store(#[from] StoreError),
@@ -54,7 +65,10 @@ impl Registry {
         permit: &Permit<Pull>,
         digest: &Digest,
     ) -> Result<Blob, PullError> {
-        let size = self.blob_size(permit, digest).await?;
+        let size = match self.blob_size(permit, digest).await {
+            Err(PullError::UnknownBlob(_)) => return Err(self.why_not(permit, digest).await?),
+            other => other?,
+        };
         let blob = self.blobs.open_blob(digest).await?;
         let blob = blob.ok_or_else(|| {
             StoreError::corrupt("blob", format!("{digest} has a row but no bytes"))
@@ -76,6 +90,22 @@ impl Registry {
     ) -> Result<Option<String>, PullError> {
         self.blob_size(permit, digest).await?;
         Ok(self.blobs.blob_url(digest, ttl).await?)
+    }
+
+    /// Why a blob is not handed out that looked unknown.
+    async fn why_not(
+        &self,
+        permit: &Permit<Pull>,
+        digest: &Digest,
+    ) -> Result<PullError, StoreError> {
+        let Some(since) = self.metadata.damaged_since(digest).await? else {
+            return Ok(PullError::UnknownBlob(*digest));
+        };
+        // Who may not see the blob does not hear of it either.
+        if !self.metadata.holds_blob(permit.repository(), digest).await? {
+            return Ok(PullError::UnknownBlob(*digest));
+        }
+        Ok(PullError::Damaged { digest: *digest, since })
     }
 
     /// Lets the permit's repository hold a blob that another one holds. `None`:

@@ -19,6 +19,7 @@ pub mod events;
 pub mod import;
 pub mod lists;
 pub mod manifests;
+pub mod scrub;
 mod sessions;
 pub mod uploads;
 pub mod upstream;
@@ -87,8 +88,9 @@ impl Registry {
     }
 
     /// Uses a lock that tells at once that an earlier collector is dead.
-    pub fn with_collector_lock(self, lock: Arc<dyn CollectorLock>) -> Self {
-        Self { collector_lock: Some(lock), ..self }
+    /// Without one, the records of the database have to do.
+    pub fn with_collector_lock(self, lock: Option<Arc<dyn CollectorLock>>) -> Self {
+        Self { collector_lock: lock, ..self }
     }
 
     fn now(&self) -> OffsetDateTime {

@@ -377,6 +377,10 @@ impl Registry {
             return Err(UploadError::DigestMismatch { claimed, actual });
         }
         self.hold(upload.id, &actual).await?;
+        if self.metadata.damaged_since(&actual).await?.is_some() {
+            // A store may keep what is there already, and this heals it.
+            self.blobs.delete_blob(&actual).await?;
+        }
         let size = self.blobs.commit_upload(upload.id, &actual).await?;
         let linked = self
             .metadata

@@ -155,6 +155,14 @@ pub enum AdminCommand {
         #[arg(value_enum, default_value = "show")]
         value: AnonymousPull,
     },
+    /// Read everything that is stored again, and say what is missing or damaged; exit code 1 if
+    /// something is.
+    Scrub(ScrubArgs),
+    /// Copy the installation into a folder while the server runs; again into the same folder copies
+    /// what is new.
+    Backup(BackupArgs),
+    /// Make a new data directory (--data) from a backup.
+    Restore(RestoreArgs),
     /// Tell others of pushes and deletions by HTTP.
     #[command(subcommand)]
     Webhook(WebhookCommand),
@@ -221,6 +229,43 @@ pub struct GcArgs {
     /// List the last runs.
     #[arg(long, conflicts_with = "dry_run")]
     pub runs: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ScrubArgs {
+    /// Replace what is damaged by a copy from --from.
+    #[arg(long, requires = "from")]
+    pub repair: bool,
+    /// A backup, or another data directory, that may have a good copy.
+    #[arg(long, value_name = "DIR")]
+    pub from: Vec<PathBuf>,
+    /// Read at most so many bytes in a second.
+    #[arg(long, value_name = "BYTES")]
+    pub bytes_per_second: Option<u64>,
+    /// Go on where a run was cut off.
+    #[arg(long)]
+    pub resume: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// Where it goes; made if it is not there.
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+    /// Give blobs a second name instead of copying them, where DIR is on the same file system. Fast,
+    /// but a damaged disk damages both.
+    #[arg(long)]
+    pub link: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// What `backup` wrote.
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+    /// Restore although blobs are missing or damaged; these are not served.
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// A whole number and its unit.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use registry::collect::CollectorLock;
 use registry::{CollectError, CollectOptions, Registry};
+use store::Database;
 use time::OffsetDateTime;
 
 use crate::config::Config;
@@ -34,9 +35,13 @@ impl CollectorLock for LockFile {
     }
 }
 
-/// The lock that everybody who collects in this data directory takes.
-pub fn lock(config: &Config) -> Arc<dyn CollectorLock> {
-    Arc::new(LockFile(config.data.join("collect.lock")))
+/// The lock that everybody who collects takes. `None`: others may collect in the
+/// same database who do not see this data directory.
+pub fn lock(config: &Config, database: &dyn Database) -> Option<Arc<dyn CollectorLock>> {
+    if database.is_shared() {
+        return None;
+    }
+    Some(Arc::new(LockFile(config.data.join("collect.lock"))))
 }
 
 /// Collects as often as the configuration says, until the server stops.

@@ -85,7 +85,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let (observer, view) = wiring::wire(&scanner, notifier, Arc::clone(&clock), stop.clone());
     let registry = Registry::new(blobs.clone(), storage.clone(), observer, registry::wall_clock())
         .with_sparse_images(config.sparse_images)
-        .with_collector_lock(collector::lock(&config));
+        .with_collector_lock(collector::lock(&config, &*storage));
     let recovered = registry.recover().await.context("cannot clear up after the last run")?;
     tracing::info!(?recovered, "uploads of the last run");
 

@@ -11,6 +11,7 @@ pub mod error;
 pub mod imports;
 pub mod registry;
 pub mod scan;
+pub mod scrub;
 pub mod settings;
 pub mod suite;
 pub mod webhooks;
@@ -34,4 +35,5 @@ pub use registry::{
     LinkBlob, ManifestReference, ManifestSummary, NewManifest, PutManifest, ReferenceKind,
     RegistryStore, StoredManifest, StoredUpload,
 };
+pub use scrub::ScrubStore;
 pub use settings::SettingsStore;

@@ -310,6 +310,9 @@ impl From<PullError> for OciError {
             PullError::UnknownRepository(_) => Self::new(Code::NameUnknown, error),
             PullError::UnknownBlob(_) => Self::new(Code::BlobUnknown, error),
             PullError::UnknownManifest(_) => Self::new(Code::ManifestUnknown, error),
+            PullError::Damaged { .. } => {
+                Self::new(Code::Unknown, error).status(StatusCode::INTERNAL_SERVER_ERROR)
+            }
             PullError::Store(error) => error.into(),
         }
     }

@@ -56,6 +56,20 @@ impl FileBlobs {
         sync_folder(&self.folder)
     }
 
+    /// Takes over a blob from another folder of this kind on the same file
+    /// system, as a second name of the same file. Finished blobs are never
+    /// written to, so neither sees what becomes of the other's name.
+    pub async fn link_blob_from(&self, other: &Path, digest: &Digest) -> Result<(), StoreError> {
+        let from = Self { folder: other.to_owned() }.blob_path(digest);
+        let to = self.blob_path(digest);
+        blocking(format!("link blob {digest}"), move || {
+            found(fs::remove_file(&to))?;
+            fs::hard_link(from, &to)?;
+            sync_folder(to.parent().unwrap_or(&to))
+        })
+        .await
+    }
+
     fn upload_path(&self, id: UploadId) -> PathBuf {
         self.folder.join("uploads").join(id.to_string())
     }

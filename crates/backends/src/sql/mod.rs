@@ -26,6 +26,7 @@ mod imports;
 mod registry;
 mod row;
 mod scan;
+mod scrub;
 mod settings;
 mod webhooks;
 

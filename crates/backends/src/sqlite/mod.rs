@@ -14,7 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{SqlSafeStr, Sqlite, SqlitePool, Transaction};
+use sqlx::{ConnectOptions, Connection, SqlSafeStr, Sqlite, SqlitePool, Transaction};
 use store::StoreError;
 
 /// How long a writer waits for another process, such as an `admin` command.
@@ -120,6 +120,25 @@ fn pool(connections_max: u32) -> SqlitePoolOptions {
 
 #[async_trait]
 impl store::Database for SqliteStore {
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    async fn snapshot(&self, file: &Path) -> Result<bool, StoreError> {
+        const ATTEMPTED: &str = "copy the database";
+        // A connection of its own, so that nobody waits for it; it only reads
+        // here, but readers of the pool may not even write elsewhere.
+        let options = (*self.writer.connect_options()).clone();
+        let mut own = options.connect().await.map_err(StoreError::database(ATTEMPTED))?;
+        sqlx::query("VACUUM INTO $1")
+            .bind(file.to_string_lossy().into_owned())
+            .execute(&mut own)
+            .await
+            .map_err(StoreError::database(ATTEMPTED))?;
+        own.close().await.map_err(StoreError::database(ATTEMPTED))?;
+        Ok(true)
+    }
+
     /// Folds the write-ahead log into the file, too.
     async fn close(&self) {
         self.readers.close().await;

@@ -74,7 +74,7 @@ impl World {
             Arc::new(SqliteStore::open(&folder.join("metadata.db")).await.unwrap());
         let blobs: Arc<dyn BlobStore> = Arc::new(FileBlobs::open(&folder.join("content")).unwrap());
         let registry = Registry::new(blobs.clone(), metadata.clone(), Arc::new(()), clock.clock())
-            .with_collector_lock(Arc::new(OneCollector(lock.clone())));
+            .with_collector_lock(Some(Arc::new(OneCollector(lock.clone()))));
         Self { registry, metadata, blobs, clock, lock }
     }
 

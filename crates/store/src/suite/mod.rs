@@ -9,6 +9,7 @@ pub mod collect;
 pub mod imports;
 pub mod registry;
 pub mod scan;
+pub mod scrub;
 pub mod settings;
 pub mod webhooks;
 
@@ -23,4 +24,5 @@ pub async fn database(store: &dyn crate::Database) {
     cache_rules::run(store).await;
     webhooks::run(store).await;
     collect::run(store).await;
+    scrub::run(store).await;
 }

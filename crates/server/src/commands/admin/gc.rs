@@ -49,7 +49,7 @@ pub async fn run(
         Arc::new(()),
         registry::wall_clock(),
     )
-    .with_collector_lock(collector::lock(config));
+    .with_collector_lock(collector::lock(config, &*storage.database));
     let began = Instant::now();
     let bar = bar();
     let shown = bar.clone();

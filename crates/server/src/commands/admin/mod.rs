@@ -4,11 +4,14 @@
 mod accounts;
 mod admin_user;
 mod anonymous_pull;
+mod backup;
 mod gc;
 mod operator;
 mod principal;
+mod restore;
 mod role;
 mod scope_map;
+mod scrub;
 mod token;
 mod webhook;
 
@@ -24,6 +27,9 @@ use crate::storage::Storage;
 pub async fn run(args: AdminArgs) -> anyhow::Result<ExitCode> {
     let config =
         Config::load(&ServeArgs { data: args.data, config: args.config, ..ServeArgs::default() })?;
+    if let AdminCommand::Restore(restore) = args.command {
+        return restore::run(&config.data, restore, args.format).await;
+    }
     if !config.data.is_dir() {
         bail!(
             "there is no installation in {}; name its data directory with --data",
@@ -42,6 +48,9 @@ pub async fn run(args: AdminArgs) -> anyhow::Result<ExitCode> {
         AdminCommand::AnonymousPull { value } => {
             anonymous_pull::run(&storage, value, config.anonymous_pull).await
         }
+        AdminCommand::Scrub(scrub) => scrub::run(&storage, scrub, args.format).await,
+        AdminCommand::Backup(backup) => backup::run(&storage, &config, backup, args.format).await,
+        AdminCommand::Restore(_) => unreachable!("handled above"),
         AdminCommand::Webhook(command) => webhook::run(&storage, command, args.format).await,
     };
     storage.database.close().await;
