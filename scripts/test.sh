@@ -32,6 +32,7 @@ else
   corpus=$(scripts/corpus.sh)
   [ -z "$corpus" ] || export LAZARET_CORPUS=$corpus
   part "conformance" python3 tests/conformance/run.py
+  part "conformance over S3" env LAZARET_TEST_STORES=s3 python3 tests/conformance/run.py
   part "the specification's own suite" tests/conformance/upstream.sh
   part "real clients" tests/clients.sh
   part "an advisory comes and goes" python3 tests/advisory.py
