@@ -1,6 +1,7 @@
 //! Uploads: begin, append, resume, finish, cancel, expire
 //! (OCI Distribution 1.1, "Pushing blobs").
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use access::{Permit, Push};
@@ -17,6 +18,8 @@ use crate::{ByteStream, CollectError, Registry, UploadOpener};
 /// An upload that was begun longer ago, and into which nobody is writing, is
 /// dropped by [`Registry::sweep_uploads`].
 pub const UPLOAD_AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// The file of an upload is there this long after its row, or never will be.
+const UPLOAD_BEGINS_WITHIN: Duration = Duration::from_secs(60 * 60);
 /// Largest blob.
 pub const BLOB_BYTES_MAX: u64 = 1 << 40;
 /// How long the end of an upload waits for the removal of the same blob, which
@@ -257,25 +260,24 @@ impl Registry {
         Ok(())
     }
 
-    /// Clears away what a crash left behind; once, before serving.
+    /// Clears away what a crash left behind; before serving. Other servers may
+    /// be at work on the same stores, and their uploads are left alone.
     pub async fn recover(&self) -> Result<Recovered, StoreError> {
         let mut recovered = Recovered::default();
-        // Listed before the rows are read: whoever begins one meanwhile, on
-        // another server, writes its row first.
-        let there = self.blobs.uploads().await?;
-        let known: std::collections::HashSet<_> =
-            self.metadata.uploads().await?.into_iter().map(|u| u.id).collect();
-        for id in there {
-            if !known.contains(&id) {
-                self.blobs.discard_upload(id).await?;
-                recovered.stray_files += 1;
-            }
+        // Files first: the row of an upload is there before its file.
+        let files = self.blobs.uploads().await?;
+        let known = self.metadata.uploads().await?;
+        let ids: HashSet<_> = known.iter().map(|upload| upload.id).collect();
+        for id in files.into_iter().filter(|id| !ids.contains(id)) {
+            self.blobs.discard_upload(id).await?;
+            recovered.stray_files += 1;
         }
-        for id in known {
-            if self.blobs.upload_size(id).await?.is_some() {
+        let now = self.now();
+        for upload in known {
+            if self.blobs.upload_size(upload.id).await?.is_some() {
                 recovered.resumable += 1;
-            } else {
-                self.metadata.remove_upload(id).await?;
+            } else if now - upload.started_at > UPLOAD_BEGINS_WITHIN {
+                self.metadata.remove_upload(upload.id).await?;
                 recovered.lost_uploads += 1;
             }
         }
@@ -317,7 +319,11 @@ impl Registry {
         let mut lease = self.sessions.lease(id).ok_or(UploadError::Busy(id))?;
         // Looked up under the lease: a request that ended the upload has let go of it.
         let upload = self.open_upload(permit, id).await?;
-        let mut writer = self.blobs.continue_upload(id).await?.ok_or(UploadError::Unknown(id))?;
+        let mut writer = match self.blobs.continue_upload(id).await {
+            // By another server.
+            Err(error) if error.is_busy() => return Err(UploadError::Busy(id)),
+            writer => writer?.ok_or(UploadError::Unknown(id))?,
+        };
         let size = writer.size();
         if let Some(Chunk { first, .. }) = chunk.filter(|c| c.first != size) {
             return Err(UploadError::OutOfOrder { first, size, id });

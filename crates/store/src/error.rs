@@ -71,6 +71,11 @@ impl StoreError {
         }
     }
 
+    /// Whether another process is at work on the same thing.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == std::io::ErrorKind::WouldBlock)
+    }
+
     /// Whether the disk is full, which an operator can do something about.
     pub fn is_out_of_space(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull)

@@ -447,6 +447,10 @@ pub trait ScanStore: Send + Sync {
     /// A small fact by name.
     async fn scan_fact(&self, name: &str) -> Result<Option<String>, StoreError>;
 
+    /// The fact of this name. The first caller's `fresh` becomes it; every
+    /// later caller, in whatever process, gets the same one.
+    async fn ensure_scan_fact(&self, name: &str, fresh: &str) -> Result<String, StoreError>;
+
     /// Writes a small fact.
     async fn set_scan_fact(&self, name: &str, value: &str) -> Result<(), StoreError>;
 }

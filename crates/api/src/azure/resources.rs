@@ -21,14 +21,9 @@ const LOCATION: &str = "local";
 
 /// The GUID of the subscription `default`: made on the first start, then kept.
 pub async fn subscription_id(scans: &dyn ScanStore) -> Result<Uuid, StoreError> {
-    let corrupt = |error| StoreError::corrupt("subscription", error);
-    if let Some(text) = scans.scan_fact(SUBSCRIPTION_FACT).await? {
-        return Uuid::try_parse(&text).map_err(corrupt);
-    }
-    scans.set_scan_fact(SUBSCRIPTION_FACT, &Uuid::new_v4().to_string()).await?;
-    // What was kept counts, should another process have started at the same time.
-    let text = scans.scan_fact(SUBSCRIPTION_FACT).await?.unwrap_or_default();
-    Uuid::try_parse(&text).map_err(corrupt)
+    let fresh = Uuid::new_v4().to_string();
+    let text = scans.ensure_scan_fact(SUBSCRIPTION_FACT, &fresh).await?;
+    Uuid::try_parse(&text).map_err(|error| StoreError::corrupt("subscription", error))
 }
 
 /// A registry's id, spelled as published queries want it.

@@ -273,4 +273,18 @@ mod tests {
         assert_eq!(again.uploads().await.unwrap(), [id]);
         assert_eq!(again.upload_size(id).await.unwrap(), Some(4));
     }
+
+    /// Two servers over one folder are two stores.
+    #[tokio::test]
+    async fn an_upload_has_one_writer_whatever_the_server() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, two) =
+            (FileBlobs::open(folder.path()).unwrap(), FileBlobs::open(folder.path()).unwrap());
+        let id = UploadId::random();
+        one.begin_upload(id).await.unwrap();
+        let writer = one.continue_upload(id).await.unwrap().unwrap();
+        assert!(two.continue_upload(id).await.err().unwrap().is_busy());
+        drop(writer);
+        assert!(two.continue_upload(id).await.unwrap().is_some());
+    }
 }

@@ -1,7 +1,8 @@
 //! The end of a growing file.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, IoSlice, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,7 +13,9 @@ use store::{StoreError, UploadId, UploadWriter};
 /// Pieces per system call; the kernel takes no more than 1024.
 const SLICES_MAX: usize = 256;
 
-/// An upload, open for appending.
+/// An upload, open for appending and locked: several servers may share the
+/// folder, and what one has hashed another must not change. The lock ends with
+/// the last handle, hence with the process, too.
 pub(super) struct FileUpload {
     file: Arc<File>,
     id: UploadId,
@@ -22,7 +25,16 @@ pub(super) struct FileUpload {
 impl FileUpload {
     pub fn open(path: &Path, id: UploadId) -> io::Result<Self> {
         let file = OpenOptions::new().append(true).open(path)?;
-        let size = file.metadata()?.len();
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => io::ErrorKind::WouldBlock.into(),
+            TryLockError::Error(error) => error,
+        })?;
+        // Another server may have made it a blob before it was locked.
+        let (opened, named) = (file.metadata()?, fs::metadata(path)?);
+        if (opened.dev(), opened.ino()) != (named.dev(), named.ino()) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let size = opened.len();
         Ok(Self { file: Arc::new(file), id, size })
     }
 }

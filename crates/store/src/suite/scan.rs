@@ -443,6 +443,8 @@ async fn packages_that_nobody_judges_make_no_clean_bill(store: &dyn ScanStore) {
 
 async fn facts_are_rewritten(store: &dyn ScanStore) {
     assert_eq!(store.scan_fact("suite").await.unwrap(), None);
+    assert_eq!(store.ensure_scan_fact("kept", "first").await.unwrap(), "first");
+    assert_eq!(store.ensure_scan_fact("kept", "second").await.unwrap(), "first");
     store.set_scan_fact("suite", "one").await.unwrap();
     store.set_scan_fact("suite", "two").await.unwrap();
     assert_eq!(store.scan_fact("suite").await.unwrap().as_deref(), Some("two"));

@@ -543,6 +543,24 @@ impl ScanStore for Store {
             .map_err(StoreError::database("read a fact"))
     }
 
+    async fn ensure_scan_fact(&self, name: &str, fresh: &str) -> Result<String, StoreError> {
+        const ATTEMPTED: &str = "keep a fact";
+        let mut tx = self.write().await?;
+        sqlx::query("INSERT INTO scan_facts (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+            .bind(name)
+            .bind(text(fresh))
+            .execute(&mut *tx)
+            .await
+            .map_err(StoreError::database(ATTEMPTED))?;
+        let fact = sqlx::query_scalar("SELECT value FROM scan_facts WHERE name = $1")
+            .bind(name)
+            .fetch_one(&mut *tx)
+            .await
+            .map_err(StoreError::database(ATTEMPTED))?;
+        commit(tx).await?;
+        Ok(fact)
+    }
+
     async fn set_scan_fact(&self, name: &str, value: &str) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
         sqlx::query(
