@@ -15,7 +15,7 @@ part() { # NAME COMMAND...
   say "$name took $((SECONDS - at)) s"
 }
 
-"$root/scripts/tools.sh" system portal clients objects azure-sdk
+"$root/scripts/tools.sh" system portal postgres clients objects azure-sdk
 pythons=()
 for sdk in now 2021; do
   python="$LAZARET_CACHE/azure-sdk-$sdk/bin/python3"

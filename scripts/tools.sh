@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what building and testing need: tools.sh system|portal|sample|cargo-deny|clients|peers|objects|trivy|azure-sdk
+# Installs what building and testing need: tools.sh system|portal|sample|cargo-deny|clients|postgres|peers|objects|trivy|azure-sdk
 # What cannot be installed here is said loudly and left out; nothing is written into the clone.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
@@ -99,6 +99,10 @@ for what in "$@"; do
       # The SDK of 2021 imports six without saying so.
       azure_sdk azure-sdk-2021 azure-mgmt-security==1.0.0 six
       ;;
+    postgres)
+      # Its programs lie off the path; initdb would be found nowhere.
+      compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || apt initdb=postgresql
+      ;;
     peers)
       apt docker-registry=docker-registry nginx=nginx wrk=wrk
       go_build distribution github.com/distribution/distribution/v3 v3.0.0 github.com/distribution/distribution/v3/cmd/registry
@@ -109,6 +113,6 @@ for what in "$@"; do
       azurite
       ;;
     trivy) go_build trivy github.com/aquasecurity/trivy v0.58.2 github.com/aquasecurity/trivy/cmd/trivy ;;
-    *) echo "usage: tools.sh system|portal|sample|cargo-deny|clients|peers|objects|trivy|azure-sdk ..." >&2; exit 2 ;;
+    *) echo "usage: tools.sh system|portal|sample|cargo-deny|clients|postgres|peers|objects|trivy|azure-sdk ..." >&2; exit 2 ;;
   esac
 done

@@ -12,9 +12,13 @@ use upstream::{Guard, UpstreamSettings};
 
 use crate::cli::ServeArgs;
 use crate::oidc::IssuerConfig;
+use crate::database_url::DatabaseUrl;
 
 /// The default file, kept true by a test.
 pub const DEFAULT_FILE: &str = include_str!("../lazaret.toml");
+
+/// Where the database's address may come from, before the file.
+const DATABASE_URL: &str = "LAZARET_DATABASE_URL";
 
 /// Settings as the file has them.
 #[derive(Debug, Clone, Deserialize)]
@@ -26,6 +30,7 @@ struct File {
     names: Vec<String>,
     tls: TlsFile,
     content: ContentFile,
+    database: DatabaseFile,
     registry: RegistryFile,
     inspection: InspectionFile,
     access: AccessFile,
@@ -50,6 +55,12 @@ struct ContentFile {
     allow_http: bool,
     redirect: bool,
     options: Credentials,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct DatabaseFile {
+    url: Option<DatabaseUrl>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -114,6 +125,7 @@ impl Default for File {
             names: Vec::new(),
             tls: TlsFile::default(),
             content: ContentFile::default(),
+            database: DatabaseFile::default(),
             registry: RegistryFile::default(),
             inspection: InspectionFile::default(),
             access: AccessFile::default(),
@@ -169,6 +181,8 @@ pub struct Config {
     pub content: Content,
     /// Whether clients are sent to the object store for whole blobs.
     pub redirect_blobs: bool,
+    /// The PostgreSQL database; `None` for SQLite in the data directory.
+    pub database: Option<DatabaseUrl>,
     /// Whether `Location` names scheme and host.
     pub absolute_locations: bool,
     /// Whether images with missing layers are accepted.
@@ -215,6 +229,10 @@ impl Config {
             (None, None) => None,
             _ => bail!("[tls] needs both certificate and key, or neither"),
         };
+        let database = match std::env::var(DATABASE_URL).ok().filter(|url| !url.is_empty()) {
+            Some(url) => Some(url.parse().with_context(|| format!("{DATABASE_URL} is no use"))?),
+            None => file.database.url,
+        };
         if file.inspection.workers == 0 {
             bail!("inspection.workers must be at least 1");
         }
@@ -229,6 +247,7 @@ impl Config {
             http,
             names: file.names,
             tls,
+            database,
             absolute_locations: file.registry.absolute_locations,
             sparse_images: file.registry.sparse_images,
             warning_on_push: file.inspection.warning_on_push,
@@ -289,7 +308,7 @@ mod tests {
             .lines()
             .map(|line| line.strip_prefix('#').filter(|l| !l.starts_with(' ')).unwrap_or(line))
             .filter(|line| {
-                !["certificate", "key", "endpoint", "aws_", "ca_file"]
+                !["certificate", "key", "endpoint", "aws_", "ca_file", "url = \"postgres"]
                     .iter()
                     .any(|n| line.starts_with(n))
             })

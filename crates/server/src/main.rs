@@ -4,6 +4,7 @@ mod cli;
 mod collector;
 mod commands;
 mod config;
+mod database_url;
 mod inspect;
 mod listener;
 mod notify;

@@ -18,7 +18,7 @@ use backends::sandbox::{SandboxLimits, SandboxPool};
 use registry::webhooks::Webhooks;
 use registry::{ImportParts, Imports, Registry};
 use scanner::{Scanner, ScannerParts};
-use store::{Account, AccountRecord, AccountStore, RoleAssignment, Secret};
+use store::{Account, AccountRecord, AccountStore, CreateAccount, RoleAssignment, Secret};
 use time::OffsetDateTime;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -249,8 +249,9 @@ async fn ensure_admin(
     };
     let record =
         AccountRecord { account, secrets: vec![secret], roles: vec![owner], actions: vec![] };
-    accounts.create_account(&record).await.context("cannot make the admin account")?;
-    Ok(given.is_none().then_some(password))
+    let made = accounts.create_account(&record).await.context("cannot make the admin account")?;
+    // Of several servers that start at once, one has made it.
+    Ok((made == CreateAccount::Created && given.is_none()).then_some(password))
 }
 
 fn load_tls(config: &Config, now: OffsetDateTime) -> anyhow::Result<tls::Tls> {

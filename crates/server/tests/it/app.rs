@@ -40,6 +40,25 @@ impl App {
     pub fn start_with(settings: &str) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         std::fs::write(dir.path().join(SETTINGS), settings).expect("a file");
+        Self::start_in(dir)
+    }
+
+    /// Starts over a PostgreSQL database.
+    pub fn start_over(database: &str) -> Self {
+        Self::start_with(&format!("[database]\nurl = \"{database}\"\n"))
+    }
+
+    /// Starts a second server with the same settings, database and content.
+    pub fn start_beside(&self) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        std::fs::copy(self.dir.path().join(SETTINGS), dir.path().join(SETTINGS)).expect("a file");
+        std::fs::create_dir(dir.path().join("data")).expect("a folder");
+        let content = self.dir.path().join("data/content");
+        std::os::unix::fs::symlink(content, dir.path().join("data/content")).expect("a link");
+        Self::start_in(dir)
+    }
+
+    fn start_in(dir: tempfile::TempDir) -> Self {
         let (child, url) = spawn(dir.path());
         Self { child, url, client: client(), dir }
     }
@@ -146,6 +165,12 @@ impl App {
     pub async fn wait_for_scan(&self, repository: &str, digest: &str) -> Value {
         let path = image_path(repository, digest);
         self.wait_for(&path, |image| image["scan"]["state"] == "done").await
+    }
+
+    /// A request as admin.
+    pub fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.client.request(method, format!("{}{path}", self.url));
+        request.basic_auth("admin", Some(PASSWORD))
     }
 
     /// GET of a JSON document that is there.

@@ -4,6 +4,8 @@
 mod accounts;
 mod advisories;
 mod app;
+#[path = "../../../backends/tests/postgres/cluster.rs"]
+mod cluster;
 mod command_line;
 mod download;
 mod image;
@@ -11,6 +13,7 @@ mod imports;
 #[path = "../../../backends/tests/objects/servers.rs"]
 mod object_servers;
 mod objects;
+mod postgres;
 mod push;
 mod reports;
 mod webhooks;
