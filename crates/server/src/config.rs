@@ -11,8 +11,8 @@ use serde::Deserialize;
 use upstream::{Guard, UpstreamSettings};
 
 use crate::cli::ServeArgs;
-use crate::oidc::IssuerConfig;
 use crate::database_url::DatabaseUrl;
+use crate::oidc::IssuerConfig;
 
 /// The default file, kept true by a test.
 pub const DEFAULT_FILE: &str = include_str!("../lazaret.toml");

@@ -8,7 +8,7 @@ use crate::scan::ScanStore;
 use crate::webhooks::WebhookStore;
 use crate::{
     AccountStore, CacheRuleStore, CatalogStore, CollectStore, ImportStore, RegistryStore,
-    ScrubStore, SettingsStore, StoreError,
+    ScrubStore, SettingsStore, StoreError, Transfer,
 };
 
 /// What the registry's use cases ask of metadata.
@@ -27,6 +27,7 @@ pub trait Database:
     + ScanStore
     + SettingsStore
     + WebhookStore
+    + Transfer
 {
     /// Writes everything, as of one moment, to a new file that the same program
     /// can open; others read and write meanwhile. False: this database has

@@ -14,6 +14,7 @@ pub mod scan;
 pub mod scrub;
 pub mod settings;
 pub mod suite;
+pub mod transfer;
 pub mod webhooks;
 
 pub use accounts::{
@@ -37,3 +38,4 @@ pub use registry::{
 };
 pub use scrub::ScrubStore;
 pub use settings::SettingsStore;
+pub use transfer::Transfer;

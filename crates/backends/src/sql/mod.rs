@@ -28,6 +28,7 @@ mod row;
 mod scan;
 mod scrub;
 mod settings;
+mod transfer;
 mod webhooks;
 
 use store::StoreError;

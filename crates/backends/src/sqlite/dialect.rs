@@ -1,5 +1,6 @@
 //! What SQLite says in its own way.
 
+use sqlx::SqliteConnection as Connection;
 use store::StoreError;
 
 /// Joins in the written order: the left side is the small one.
@@ -46,4 +47,35 @@ pub fn contains(text: &str, part: &str) -> String {
 /// cannot be: it waited for its turn before it began.
 pub fn lost_to_another(_: &StoreError) -> bool {
     false
+}
+
+/// Every column of our tables: `table_name`, `column_name`, `declared`.
+pub const COLUMNS: &str = "SELECT t.name AS table_name, c.name AS column_name, c.type AS declared \
+     FROM sqlite_schema t, pragma_table_info(t.name) c WHERE t.type = 'table' \
+     AND t.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND t.name <> '_sqlx_migrations' ORDER BY t.name, c.cid";
+
+/// Which table refers to which: `table_name`, `refers_to`.
+pub const REFERENCES: &str = "SELECT t.name AS table_name, f.\"table\" AS refers_to \
+     FROM sqlite_schema t, pragma_foreign_key_list(t.name) f WHERE t.type = 'table'";
+
+/// There are none.
+pub const NO_TIME_LIMITS: &[&str] = &[];
+
+/// Rows are numbered from the highest number on.
+pub async fn numbers_after_fill(_: &mut Connection) -> Result<Vec<String>, sqlx::Error> {
+    Ok(Vec::new())
+}
+
+/// Takes the triggers away, since what they write is brought along. Gives the
+/// statements that put them back.
+pub async fn pause_triggers(connection: &mut Connection) -> Result<Vec<String>, sqlx::Error> {
+    let triggers: Vec<(String, String)> =
+        sqlx::query_as("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'")
+            .fetch_all(&mut *connection)
+            .await?;
+    for (name, _) in &triggers {
+        let statement = format!("DROP TRIGGER \"{name}\"");
+        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut *connection).await?;
+    }
+    Ok(triggers.into_iter().map(|(_, sql)| sql).collect())
 }
