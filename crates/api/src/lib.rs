@@ -1,6 +1,7 @@
 //! HTTP only: distribution, azure, portal.
 
 pub mod accounts;
+pub mod acr;
 pub mod azure;
 pub mod distribution;
 pub mod inspections;

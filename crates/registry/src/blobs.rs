@@ -7,7 +7,7 @@ use oci::{Digest, Reference, RepositoryName};
 use store::{Blob, StoreError};
 use time::OffsetDateTime;
 
-use crate::Registry;
+use crate::{Registry, UploadError};
 
 /// How many repositories that hold a blob are tried when a mount names none.
 const MOUNT_CANDIDATES_MAX: u32 = 64;
@@ -43,6 +43,9 @@ pub enum PullError {
         /// Since when it is known.
         since: OffsetDateTime,
     },
+    /// It must not be read.
+    #[error(transparent)]
+    Refused(store::policy::Refusal),
     /// Storage failed.
     #[error("cannot read: {0}")]
     Store(#[from] StoreError),
@@ -117,7 +120,7 @@ impl Registry {
         permit: &Permit<Push>,
         digest: &Digest,
         source: MountSource<'_>,
-    ) -> Result<Option<u64>, StoreError> {
+    ) -> Result<Option<u64>, UploadError> {
         let from = match source {
             MountSource::Repository(from) => Some(from.repository().clone()),
             MountSource::Any(principal) => self.find_readable(principal, digest).await?,
@@ -127,9 +130,13 @@ impl Registry {
         if self.blobs.blob_size(digest).await? != Some(size) {
             return Ok(None);
         }
+        self.admit_blob(permit.repository(), digest, size).await?;
         // Looked at again where it is written: the source may have let go of
         // the blob, and its bytes be gone, since.
-        self.metadata.mount_blob(&from, permit.repository(), digest, self.now()).await
+        self.metadata
+            .mount_blob(&from, permit.repository(), digest, self.now())
+            .await
+            .map_err(Into::into)
     }
 
     async fn find_readable(

@@ -128,6 +128,8 @@ pub trait RegistryObserver: Send + Sync {
     fn manifest_deleted(&self, _deleted: &DeletedManifest) {}
     /// A tag was removed; its manifest is still there.
     fn tag_deleted(&self, _deleted: &DeletedTag) {}
+    /// Manifests and tags that had been deleted are there again.
+    fn restored(&self, _repository: &RepositoryName) {}
     /// A manifest was handed out.
     fn pulled(&self, _pulled: &Pulled) {}
 }

@@ -11,6 +11,7 @@
 //! speaks of bytes that are not there. Whoever dies in between leaves an
 //! unfinished upload or a blob that no repository holds, and neither is visible.
 
+pub mod attributes;
 pub mod blobs;
 mod body;
 pub mod collect;
@@ -19,8 +20,13 @@ pub mod events;
 pub mod import;
 pub mod lists;
 pub mod manifests;
+pub mod policies;
+mod pulls;
+pub mod quota;
+pub mod retention;
 pub mod scrub;
 mod sessions;
+pub mod trash;
 pub mod uploads;
 pub mod upstream;
 pub mod webhooks;
@@ -30,16 +36,21 @@ use std::sync::Arc;
 use store::{BlobStore, Metadata};
 use time::OffsetDateTime;
 
+pub use attributes::AttributesError;
 pub use blobs::{MountSource, PullError};
 pub use body::ByteStream;
 pub use collect::{CollectError, CollectOptions, CollectorLock};
-pub use delete::DeleteError;
+pub use delete::{DeleteError, DeletedContents};
 pub use events::{
     DeletedManifest, DeletedTag, Pulled, PushedManifest, RegistryObserver, UploadOpener,
 };
 pub use import::{ImportError, ImportParts, ImportSource, Imports, NewImport, Principals};
 pub use lists::{ListError, Page};
 pub use manifests::{ManifestPush, PushManifestError};
+pub use policies::{ChangePoliciesError, Policies, VersionedPolicies};
+pub use pulls::{PULLS_BUFFERED_MAX, PULLS_FLUSH_EVERY};
+pub use retention::{RetentionReport, RetentionRule};
+pub use trash::RestoreError;
 pub use uploads::{Chunk, CommittedBlob, UPLOAD_AGE_MAX, UploadError, UploadStatus};
 
 /// Tells the time. Tests turn it by hand.
@@ -60,6 +71,8 @@ pub struct Registry {
     sessions: Arc<sessions::Sessions>,
     sparse_images: bool,
     collector_lock: Option<Arc<dyn collect::CollectorLock>>,
+    policies: Arc<policies::Cache>,
+    pulls: Arc<pulls::PullTimes>,
 }
 
 impl Registry {
@@ -78,6 +91,8 @@ impl Registry {
             sessions: Arc::default(),
             sparse_images: false,
             collector_lock: None,
+            policies: Arc::default(),
+            pulls: Arc::default(),
         }
     }
 

@@ -90,7 +90,7 @@ impl Registry {
     }
 }
 
-fn page<T>(mut entries: Vec<T>, limit: u32) -> Page<T> {
+pub(crate) fn page<T>(mut entries: Vec<T>, limit: u32) -> Page<T> {
     let more = entries.len() > limit as usize;
     entries.truncate(limit as usize);
     // A page of nothing has no last entry to go on from.

@@ -4,6 +4,7 @@ use access::{Permit, Pull, Push};
 use bytes::Bytes;
 use oci::media_type::is_foreign_layer;
 use oci::{Algorithm, Descriptor, Digest, Manifest, ManifestError, Reference, Tag};
+use store::policy::{Flag, Refusal};
 use store::{
     ManifestReference, NewManifest, PutManifest, ReferenceKind, StoreError, StoredManifest,
 };
@@ -51,6 +52,9 @@ pub enum PushManifestError {
     /// Refers to blobs that are not in the repository.
     #[error("manifest refers to {} blobs that are not in the repository, the first is {}", .0.len(), .0[0])]
     UnknownBlobs(Vec<Digest>),
+    /// Something is locked or immutable, or there is no room.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// Storage failed.
     #[error("cannot store the manifest: {0}")]
     Store(#[from] StoreError),
@@ -97,11 +101,13 @@ impl Registry {
             pushed_at: self.now(),
             pushed_by: permit.principal().name().to_owned(),
         };
-        let is_new = match self.metadata.put_manifest(permit.repository(), &new).await? {
+        let rules = self.policies().await?.policies.push_rules(permit.repository());
+        let is_new = match self.metadata.put_manifest(permit.repository(), &new, &rules).await? {
             PutManifest::Stored { new } => new,
             PutManifest::MissingBlobs(missing) => {
                 return Err(PushManifestError::UnknownBlobs(missing));
             }
+            PutManifest::Refused(refusal) => return Err(refusal.into()),
         };
         let pushed = PushedManifest {
             repository: permit.repository().clone(),
@@ -126,6 +132,7 @@ impl Registry {
         reference: &Reference,
     ) -> Result<StoredManifest, PullError> {
         let manifest = self.find_manifest(permit, reference).await?;
+        self.pulls.note(permit.repository(), manifest.digest, reference, self.now());
         self.observer.pulled(&Pulled {
             repository: permit.repository().clone(),
             digest: manifest.digest,
@@ -137,14 +144,18 @@ impl Registry {
         Ok(manifest)
     }
 
-    /// The same without its being a pull: for HEAD, and for the product itself.
+    /// The same without its being a pull: for HEAD.
     pub async fn find_manifest(
         &self,
         permit: &Permit<Pull>,
         reference: &Reference,
     ) -> Result<StoredManifest, PullError> {
         let manifest = self.metadata.manifest(permit.repository(), reference).await?;
-        manifest.ok_or_else(|| PullError::UnknownManifest(reference.clone()))
+        let manifest = manifest.ok_or_else(|| PullError::UnknownManifest(reference.clone()))?;
+        match manifest.unreadable.clone() {
+            Some(object) => Err(PullError::Refused(Refusal::Locked { object, flag: Flag::Read })),
+            None => Ok(manifest),
+        }
     }
 }
 

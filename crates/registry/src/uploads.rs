@@ -12,6 +12,7 @@ use store::{LinkBlob, StoreError, StoredUpload, UploadId, UploadWriter};
 use time::OffsetDateTime;
 
 use crate::body::pump;
+use crate::quota::AdmitError;
 use crate::sessions::{Lease, Running};
 use crate::{ByteStream, CollectError, Registry, UploadOpener};
 
@@ -117,6 +118,9 @@ pub enum UploadError {
         /// By hashing.
         actual: Digest,
     },
+    /// There is no room for it.
+    #[error(transparent)]
+    Refused(#[from] store::policy::Refusal),
     /// Storage failed.
     #[error("cannot store the blob: {0}")]
     Store(#[from] StoreError),
@@ -126,6 +130,15 @@ pub enum UploadError {
     /// The task that wrote was stopped.
     #[error("the upload was interrupted; ask for its status and go on")]
     Interrupted,
+}
+
+impl From<AdmitError> for UploadError {
+    fn from(error: AdmitError) -> Self {
+        match error {
+            AdmitError::Refused(refusal) => Self::Refused(refusal),
+            AdmitError::Store(error) => Self::Store(error),
+        }
+    }
 }
 
 /// What [`Registry::recover`] cleared away.
@@ -381,6 +394,13 @@ impl Registry {
         if actual != claimed {
             self.drop_upload(lease, upload.id).await?;
             return Err(UploadError::DigestMismatch { claimed, actual });
+        }
+        let received = self.blobs.upload_size(upload.id).await?.unwrap_or(0);
+        if let Err(error) = self.admit_blob(&upload.repository, &actual, received).await {
+            if matches!(error, AdmitError::Refused(_)) {
+                self.drop_upload(lease, upload.id).await?;
+            }
+            return Err(error.into());
         }
         self.hold(upload.id, &actual).await?;
         if self.metadata.damaged_since(&actual).await?.is_some() {

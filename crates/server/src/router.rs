@@ -66,6 +66,7 @@ pub fn build(parts: Parts) -> anyhow::Result<Router> {
         .route("/metrics", get(render_metrics))
         .with_state(operations);
     Ok(Router::new()
+        .merge(api::acr::router(parts.distribution.clone()))
         .merge(distribution::router(parts.distribution))
         .merge(api::portal::router(parts.portal))
         .merge(azure::router(parts.azure))

@@ -56,6 +56,9 @@ const FIRST_ADVISORIES_WAIT: Duration = Duration::from_secs(5);
 /// Wait before imports are looked for again after an error of the database.
 const IMPORTS_RETRY_AFTER: Duration = Duration::from_secs(5);
 
+/// How often retention is applied and deleted manifests are purged.
+const POLICIES_EVERY: Duration = Duration::from_secs(24 * 3600);
+
 /// Serves until SIGTERM or SIGINT.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     let now = OffsetDateTime::now_utc();
@@ -162,6 +165,10 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let (in_force, first) = oneshot::channel();
     tasks.run(follow_advisories(db, scanner.clone(), in_force));
     tasks.run(async move { scanner.catch_up_forever().await });
+    let flushed = registry.clone();
+    let pulls = registry.clone();
+    tasks.run(async move { pulls.flush_pulls_forever().await });
+    tasks.run(apply_policies(registry.clone()));
     tasks.run(collector::collect_forever(
         registry,
         config.collection_interval,
@@ -177,6 +184,9 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     announce(&url, tls.and_then(|t| t.ca_file).as_deref(), first_password.as_deref());
     tokio::spawn(stop_on_signal(stop.clone()));
     listener.serve(router, stop).await;
+    if let Err(error) = flushed.flush_pulls().await {
+        tracing::warn!(%error, "the last pull times cannot be written");
+    }
     // What the last requests told is written down before the database closes.
     drained.cancel();
     let _ = recording.await;
@@ -354,6 +364,30 @@ async fn run_imports(imports: Imports) {
         let error = imports.run_forever().await;
         tracing::error!(%error, "imports cannot be run; trying again");
         tokio::time::sleep(IMPORTS_RETRY_AFTER).await;
+    }
+}
+
+/// Retention once a day, and what was put away for long enough goes.
+async fn apply_policies(registry: Registry) {
+    loop {
+        tokio::time::sleep(POLICIES_EVERY).await;
+        match registry.apply_retention("retention", false).await {
+            Ok(report) => tracing::info!(
+                repositories = report.repositories,
+                deleted = report.deleted,
+                tags = report.tags,
+                kept = report.kept.len(),
+                "retention was applied"
+            ),
+            Err(error) => {
+                tracing::warn!(%error, "retention cannot be applied; tried again tomorrow")
+            }
+        }
+        match registry.purge_deleted().await {
+            Ok(0) => {}
+            Ok(purged) => tracing::info!(purged, "deleted manifests are gone for good"),
+            Err(error) => tracing::warn!(%error, "deleted manifests cannot be purged"),
+        }
     }
 }
 

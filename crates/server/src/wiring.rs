@@ -101,6 +101,10 @@ impl RegistryObserver for Observer {
         self.watchers.tell(ScanEvent::Repository(deleted.repository.clone()));
     }
 
+    fn restored(&self, repository: &oci::RepositoryName) {
+        self.watchers.tell(ScanEvent::Repository(repository.clone()));
+    }
+
     fn tag_deleted(&self, deleted: &DeletedTag) {
         self.watchers.tell(ScanEvent::Repository(deleted.repository.clone()));
     }

@@ -7,13 +7,13 @@ use async_trait::async_trait;
 use crate::scan::ScanStore;
 use crate::webhooks::WebhookStore;
 use crate::{
-    AccountStore, CacheRuleStore, CatalogStore, CollectStore, ImportStore, RegistryStore,
-    ScrubStore, SettingsStore, StoreError, Transfer,
+    AccountStore, CacheRuleStore, CatalogStore, CollectStore, ImportStore, PolicyStore,
+    RegistryStore, ScrubStore, SettingsStore, StoreError, Transfer,
 };
 
 /// What the registry's use cases ask of metadata.
-pub trait Metadata: RegistryStore + CollectStore + ScrubStore {}
-impl<T: RegistryStore + CollectStore + ScrubStore + ?Sized> Metadata for T {}
+pub trait Metadata: RegistryStore + CollectStore + ScrubStore + PolicyStore {}
+impl<T: RegistryStore + CollectStore + ScrubStore + PolicyStore + ?Sized> Metadata for T {}
 
 /// Everything that one database keeps. Callers take the part they need; only
 /// who wires the parts together holds the whole.

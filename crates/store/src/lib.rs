@@ -9,6 +9,8 @@ pub mod collect;
 pub mod database;
 pub mod error;
 pub mod imports;
+mod pattern;
+pub mod policy;
 pub mod registry;
 pub mod scan;
 pub mod scrub;
@@ -32,9 +34,11 @@ pub use imports::{
     Import, ImportFailure, ImportId, ImportOutcome, ImportProgress, ImportRequest, ImportState,
     ImportStore, ImportTarget, StoredLogin,
 };
+pub use pattern::{PATTERN_BYTES_MAX, Pattern, PatternError};
+pub use policy::PolicyStore;
 pub use registry::{
-    LinkBlob, ManifestReference, ManifestSummary, NewManifest, PutManifest, ReferenceKind,
-    RegistryStore, StoredManifest, StoredUpload,
+    DeleteManifest, DeleteTag, DeletedEntry, LinkBlob, ManifestReference, ManifestSummary,
+    NewManifest, PutManifest, ReferenceKind, RegistryStore, StoredManifest, StoredUpload,
 };
 pub use scrub::ScrubStore;
 pub use settings::SettingsStore;

@@ -5,7 +5,8 @@ use oci::descriptor::Annotations;
 use oci::{Algorithm, Descriptor, Digest, Reference, RepositoryName, Tag};
 use time::OffsetDateTime;
 
-use crate::{StoreError, UploadId};
+use crate::policy::{DeleteRules, Lockable, PushRules, Refusal};
+use crate::{Pattern, StoreError, UploadId};
 
 /// An upload under way. How much of it has arrived is known by the
 /// [`crate::BlobStore`] alone, so that the two can never disagree.
@@ -98,6 +99,41 @@ pub enum PutManifest {
     },
     /// Nothing was changed: these blobs are not in the repository.
     MissingBlobs(Vec<Digest>),
+    /// Nothing was changed: something must stay as it is, or there is no room.
+    Refused(Refusal),
+}
+
+/// A manifest that is gone, or back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeletedEntry {
+    /// Its digest.
+    pub digest: Digest,
+    /// What it was pushed as.
+    pub media_type: String,
+    /// Tags that went with it, sorted.
+    pub tags: Vec<Tag>,
+}
+
+/// What came of deleting a manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeleteManifest {
+    /// Gone: the manifest first, then what went with it.
+    Deleted(Vec<DeletedEntry>),
+    /// There was none.
+    Unknown,
+    /// Nothing was changed: something must stay as it is.
+    Refused(Refusal),
+}
+
+/// What came of deleting a tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeleteTag {
+    /// Gone; it pointed at this.
+    Deleted(Digest),
+    /// There was none.
+    Unknown,
+    /// Nothing was changed: it must stay.
+    Refused(Refusal),
 }
 
 /// What came of giving a blob to a repository.
@@ -119,6 +155,9 @@ pub struct StoredManifest {
     pub media_type: String,
     /// As the client sent them.
     pub bytes: bytes::Bytes,
+    /// What must not be read: the manifest itself, the tag it was asked for by,
+    /// or its repository. Only a client's pull is refused for it.
+    pub unreadable: Option<Lockable>,
 }
 
 /// A manifest without its bytes.
@@ -201,11 +240,13 @@ pub trait RegistryStore: Send + Sync {
     ) -> Result<bool, StoreError>;
 
     /// Stores a manifest and moves its tags, all or nothing. Whether the
-    /// required blobs are there is decided in the same transaction.
+    /// required blobs are there and the rules are kept is decided in the same
+    /// transaction. A manifest that was put away is there again, as if new.
     async fn put_manifest(
         &self,
         repository: &RepositoryName,
         manifest: &NewManifest,
+        rules: &PushRules,
     ) -> Result<PutManifest, StoreError>;
     /// A manifest with its bytes.
     async fn manifest(
@@ -226,30 +267,32 @@ pub trait RegistryStore: Send + Sync {
         after: Option<&Digest>,
         limit: u32,
     ) -> Result<Vec<ManifestSummary>, StoreError>;
-    /// After it returns, the manifest and every tag that pointed at it are
-    /// gone from the repository. `None`: there was none; else those tags.
+    /// After it returns `Deleted`, the manifest and every tag that pointed at
+    /// it are gone from the repository, and with some modes what belongs to it.
+    /// Locks and rules are checked in the same transaction.
     async fn delete_manifest(
         &self,
         repository: &RepositoryName,
         digest: &Digest,
-    ) -> Result<Option<Vec<Tag>>, StoreError>;
-    /// After it returns, the tag is gone and its manifest is not. Says what it
-    /// pointed at.
+        rules: &DeleteRules,
+    ) -> Result<DeleteManifest, StoreError>;
+    /// After it returns `Deleted`, the tag is gone and its manifest is not.
     async fn delete_tag(
         &self,
         repository: &RepositoryName,
         tag: &Tag,
-    ) -> Result<Option<Digest>, StoreError>;
+        immutable_tags: &[Pattern],
+    ) -> Result<DeleteTag, StoreError>;
 
     /// Whether the repository has ever held anything.
     async fn has_repository(&self, repository: &RepositoryName) -> Result<bool, StoreError>;
-    /// Names of repositories.
+    /// Names of repositories that may be listed.
     async fn repositories(
         &self,
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<RepositoryName>, StoreError>;
-    /// Tags of a repository.
+    /// Tags of a repository that may be listed.
     async fn tags(
         &self,
         repository: &RepositoryName,

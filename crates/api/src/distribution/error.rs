@@ -5,12 +5,17 @@ use std::time::Duration;
 use access::{Action, Denied, Scope};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use registry::{DeleteError, ListError, PullError, PushManifestError, UploadError};
+use registry::{
+    AttributesError, DeleteError, ListError, PullError, PushManifestError, RestoreError,
+    UploadError,
+};
 use serde_json::json;
 use store::StoreError;
+use store::policy::Refusal;
 
 use super::auth::AuthError;
 use super::path::{Part, PathError};
+use super::verdict::warning;
 
 /// OCI Distribution 1.1, "Error Codes", and those that Docker's registry added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +32,7 @@ pub enum Code {
     PaginationNumberInvalid,
     SizeInvalid,
     TagInvalid,
+    TagUnknown,
     Unauthorized,
     Denied,
     Unsupported,
@@ -50,6 +56,7 @@ impl Code {
             Self::PaginationNumberInvalid => "PAGINATION_NUMBER_INVALID",
             Self::SizeInvalid => "SIZE_INVALID",
             Self::TagInvalid => "TAG_INVALID",
+            Self::TagUnknown => "TAG_UNKNOWN",
             Self::Unauthorized => "UNAUTHORIZED",
             Self::Denied => "DENIED",
             Self::Unsupported => "UNSUPPORTED",
@@ -65,6 +72,7 @@ impl Code {
             | Self::BlobUploadUnknown
             | Self::ManifestUnknown
             | Self::NameUnknown
+            | Self::TagUnknown
             | Self::NotFound => StatusCode::NOT_FOUND,
             Self::BlobUploadInvalid
             | Self::DigestInvalid
@@ -227,6 +235,23 @@ impl From<StoreError> for OciError {
     }
 }
 
+/// Something is locked or immutable, or there is no room. An answer to HEAD has
+/// no body, so the reason is a warning, too.
+impl From<Refusal> for OciError {
+    fn from(refusal: Refusal) -> Self {
+        let status = match refusal {
+            Refusal::Locked { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Refusal::ImmutableTag { .. } | Refusal::OverQuota { .. } => StatusCode::FORBIDDEN,
+        };
+        let text = refusal.to_string();
+        let mut error = Self::new(Code::Denied, &text).status(status);
+        if let Some(value) = warning(&text) {
+            error = error.header(header::WARNING, value);
+        }
+        error
+    }
+}
+
 impl From<PathError> for OciError {
     fn from(error: PathError) -> Self {
         match error {
@@ -278,6 +303,7 @@ impl From<UploadError> for OciError {
             UploadError::BeingRemoved(_) => Self::new(Code::Unknown, error)
                 .status(StatusCode::SERVICE_UNAVAILABLE)
                 .header(header::RETRY_AFTER, 60),
+            UploadError::Refused(refusal) => refusal.into(),
             UploadError::Store(error) => error.into(),
         }
     }
@@ -299,6 +325,7 @@ impl From<PushManifestError> for OciError {
                     missing.iter().take(LISTED_MAX).map(|d| json!({ "digest": d })).collect();
                 Self::new(Code::ManifestBlobUnknown, error).detail(missing.into())
             }
+            PushManifestError::Refused(refusal) => refusal.into(),
             PushManifestError::Store(error) => error.into(),
         }
     }
@@ -313,6 +340,7 @@ impl From<PullError> for OciError {
             PullError::Damaged { .. } => {
                 Self::new(Code::Unknown, error).status(StatusCode::INTERNAL_SERVER_ERROR)
             }
+            PullError::Refused(refusal) => refusal.into(),
             PullError::Store(error) => error.into(),
         }
     }
@@ -327,6 +355,31 @@ impl From<ListError> for OciError {
     }
 }
 
+impl From<AttributesError> for OciError {
+    fn from(error: AttributesError) -> Self {
+        match error {
+            AttributesError::UnknownRepository(_) => Self::new(Code::NameUnknown, error),
+            AttributesError::UnknownTag(_) => Self::new(Code::TagUnknown, error),
+            AttributesError::UnknownManifest(_) => Self::new(Code::ManifestUnknown, error),
+            AttributesError::TooLong { .. } => Self::new(Code::SizeInvalid, error),
+            AttributesError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RestoreError> for OciError {
+    fn from(error: RestoreError) -> Self {
+        match error {
+            RestoreError::Unknown(_) => Self::new(Code::ManifestUnknown, error),
+            RestoreError::TagsTaken(ref tags) => {
+                let tags = json!({ "tags": tags });
+                Self::new(Code::Denied, error).status(StatusCode::CONFLICT).detail(tags)
+            }
+            RestoreError::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<DeleteError> for OciError {
     fn from(error: DeleteError) -> Self {
         match error {
@@ -336,6 +389,8 @@ impl From<DeleteError> for OciError {
             DeleteError::BlobInUse(_) => {
                 Self::new(Code::Unsupported, error).header(header::ALLOW, "GET, HEAD")
             }
+            DeleteError::UnknownRepository(_) => Self::new(Code::NameUnknown, error),
+            DeleteError::Refused(refusal) => refusal.into(),
             DeleteError::Store(error) => error.into(),
         }
     }

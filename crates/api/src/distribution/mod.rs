@@ -2,15 +2,15 @@
 
 pub mod auth;
 mod blobs;
-mod error;
+pub(crate) mod error;
 mod leftover;
 mod manifests;
-mod path;
+pub(crate) mod path;
 mod ranges;
 mod referrers;
 pub(crate) mod request;
-mod router;
-mod tags;
+pub(crate) mod router;
+pub(crate) mod tags;
 mod uploads;
 mod verdict;
 

@@ -17,7 +17,7 @@ use super::auth::service;
 use super::error::OciError;
 
 /// A request of somebody who was recognised, or of nobody.
-pub(super) struct Call {
+pub(crate) struct Call {
     pub state: DistributionState,
     pub parts: Parts,
     pub principal: Principal,
@@ -28,7 +28,7 @@ pub(super) struct Call {
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What events and logs tell of a request.
-pub(super) fn info(parts: &Parts, origin: &Origin) -> RequestInfo {
+pub(crate) fn info(parts: &Parts, origin: &Origin) -> RequestInfo {
     let agent = text(&parts.headers, &header::USER_AGENT).unwrap_or_default();
     RequestInfo {
         id: text(&parts.headers, &REQUEST_ID).unwrap_or_default().to_owned(),
@@ -78,7 +78,7 @@ pub(super) fn stream(body: Body) -> ByteStream {
     Box::pin(body.into_data_stream().map(|piece| piece.map_err(std::io::Error::other)))
 }
 
-pub(super) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 

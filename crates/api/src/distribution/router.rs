@@ -100,7 +100,7 @@ fn base(call: &Call) -> Result<Response, OciError> {
 
 /// An error, with a challenge where credentials would help. No blanks after
 /// the commas: `az` splits the header at blanks.
-fn refused(error: OciError, origin: &Origin) -> Response {
+pub(crate) fn refused(error: OciError, origin: &Origin) -> Response {
     let challenge = error.wanted.as_ref().map(|wanted| {
         let Origin { scheme, host } = origin;
         let mut challenge =

@@ -72,7 +72,7 @@ fn page_of(call: &Call) -> Result<(Option<String>, u32), OciError> {
 }
 
 /// `Link` to the next page, relative.
-pub(super) fn link(
+pub(crate) fn link(
     path: &str,
     parameters: &[(&str, &str)],
     last: Option<&impl AsRef<str>>,

@@ -124,8 +124,9 @@ impl TestApp {
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let service: IntoMakeServiceWithConnectInfo<_, SocketAddr> =
-            router(state).into_make_service_with_connect_info();
+        let service: IntoMakeServiceWithConnectInfo<_, SocketAddr> = router(state.clone())
+            .merge(api::acr::router(state))
+            .into_make_service_with_connect_info();
         tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
         Self { address, registry, events, metadata, auth, _folder: None }
     }

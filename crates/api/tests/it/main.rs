@@ -2,6 +2,7 @@
 //! files in a temporary directory, spoken to over the wire.
 
 mod accounts;
+mod acr;
 mod app;
 mod auth;
 mod azure_api;

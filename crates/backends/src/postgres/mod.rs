@@ -57,6 +57,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "registry", include_str!("../../../../migrations/postgres/0001_registry.sql")),
     (2, "scan", include_str!("../../../../migrations/postgres/0002_scan.sql")),
     (3, "access", include_str!("../../../../migrations/postgres/0003_access.sql")),
+    (4, "policy", include_str!("../../../../migrations/postgres/0004_policy.sql")),
     (5, "collect", include_str!("../../../../migrations/postgres/0005_collect.sql")),
     (6, "upstream", include_str!("../../../../migrations/postgres/0006_upstream.sql")),
     (7, "webhooks", include_str!("../../../../migrations/postgres/0007_webhooks.sql")),

@@ -15,7 +15,7 @@ use super::row::{json, number, parsed, parsed_option, signed, text, value};
 use super::{DbRow, Store, dialect};
 
 const REPOSITORY: &str = "r.name, (SELECT COUNT(*) FROM tags t WHERE t.repository_id = r.id) AS tags, \
-     (SELECT MAX(m.pushed_at) FROM manifests m WHERE m.repository_id = r.id) AS last_push_at, \
+     (SELECT MAX(m.pushed_at) FROM live_manifests m WHERE m.repository_id = r.id) AS last_push_at, \
      (SELECT CAST(COALESCE(SUM(b.size), 0) AS BIGINT) FROM repository_blobs rb JOIN blobs b ON b.digest = rb.digest \
       WHERE rb.repository_id = r.id) AS size";
 
@@ -116,7 +116,7 @@ impl Store {
         digest: Option<&Digest>,
     ) -> Result<Vec<CatalogManifest>, StoreError> {
         let query = format!(
-            "SELECT {} FROM manifests m JOIN repositories r ON r.id = m.repository_id \
+            "SELECT {} FROM live_manifests m JOIN repositories r ON r.id = m.repository_id \
              WHERE r.name = $1 AND ($7 IS NULL OR m.digest = $7) ORDER BY m.pushed_at DESC, m.id DESC",
             manifest_columns()
         );
@@ -139,7 +139,7 @@ impl Store {
 impl CatalogStore for Store {
     async fn registry_summary(&self) -> Result<RegistrySummary, StoreError> {
         let row = sqlx::query(
-            "SELECT (SELECT COUNT(*) FROM repositories) AS repositories, MAX(pushed_at) AS last_push_at FROM manifests",
+            "SELECT (SELECT COUNT(*) FROM repositories WHERE deleted_at IS NULL) AS repositories, MAX(pushed_at) AS last_push_at FROM live_manifests",
         )
         .fetch_one(self.read())
         .await
@@ -160,14 +160,14 @@ impl CatalogStore for Store {
         let pattern = pattern(contains);
         let mut tx = self.read_moment().await?;
         let total: i64 = sqlx::query_scalar(
-            "SELECT COUNT(*) FROM repositories r WHERE r.name LIKE $1 ESCAPE '\\'",
+            "SELECT COUNT(*) FROM repositories r WHERE r.deleted_at IS NULL AND r.name LIKE $1 ESCAPE '\\'",
         )
         .bind(&pattern)
         .fetch_one(&mut *tx)
         .await
         .map_err(StoreError::database(ATTEMPTED))?;
         let query = format!(
-            "SELECT {REPOSITORY} FROM repositories r WHERE r.name LIKE $1 ESCAPE '\\' \
+            "SELECT {REPOSITORY} FROM repositories r WHERE r.deleted_at IS NULL AND r.name LIKE $1 ESCAPE '\\' \
              ORDER BY r.name LIMIT $2 OFFSET $3"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(query))
@@ -185,7 +185,9 @@ impl CatalogStore for Store {
         &self,
         name: &RepositoryName,
     ) -> Result<Option<RepositorySummary>, StoreError> {
-        let query = format!("SELECT {REPOSITORY} FROM repositories r WHERE r.name = $1");
+        let query = format!(
+            "SELECT {REPOSITORY} FROM repositories r WHERE r.deleted_at IS NULL AND r.name = $1"
+        );
         let row = sqlx::query(sqlx::AssertSqlSafe(query))
             .bind(name.as_str())
             .fetch_optional(self.read())
@@ -216,7 +218,7 @@ impl CatalogStore for Store {
     ) -> Result<Vec<LayerEntry>, StoreError> {
         let rows = sqlx::query(
             "SELECT l.digest, l.media_type, l.size FROM manifest_references l \
-             JOIN manifests m ON m.id = l.manifest_id JOIN repositories r ON r.id = m.repository_id \
+             JOIN live_manifests m ON m.id = l.manifest_id JOIN repositories r ON r.id = m.repository_id \
              WHERE r.name = $1 AND m.digest = $2 AND l.kind = 'layer' ORDER BY l.position",
         )
         .bind(repository.as_str())
@@ -240,7 +242,7 @@ impl CatalogStore for Store {
         digest: &Digest,
     ) -> Result<Option<Digest>, StoreError> {
         let row = sqlx::query(
-            "SELECT c.digest FROM manifest_references c JOIN manifests m ON m.id = c.manifest_id \
+            "SELECT c.digest FROM manifest_references c JOIN live_manifests m ON m.id = c.manifest_id \
              JOIN repositories r ON r.id = m.repository_id \
              WHERE r.name = $1 AND m.digest = $2 AND c.kind = 'config'",
         )
@@ -255,7 +257,7 @@ impl CatalogStore for Store {
     async fn places(&self, digest: &Digest) -> Result<Vec<Place>, StoreError> {
         let rows = sqlx::query(
             sqlx::AssertSqlSafe(format!("SELECT r.name, (SELECT {} FROM tags t WHERE t.manifest_id = m.id) AS tags \
-             FROM manifests m JOIN repositories r ON r.id = m.repository_id WHERE m.digest = $1 ORDER BY r.name", dialect::json_array("t.name"))),
+             FROM live_manifests m JOIN repositories r ON r.id = m.repository_id WHERE m.digest = $1 ORDER BY r.name", dialect::json_array("t.name"))),
         )
         .bind(digest.to_string())
         .fetch_all(self.read())
@@ -273,7 +275,7 @@ impl CatalogStore for Store {
     ) -> Result<Vec<(RepositoryName, Digest)>, StoreError> {
         let (repository, digest) = after.unwrap_or_default();
         let rows = sqlx::query(
-            "SELECT r.name, m.digest FROM manifests m JOIN repositories r ON r.id = m.repository_id \
+            "SELECT r.name, m.digest FROM live_manifests m JOIN repositories r ON r.id = m.repository_id \
              JOIN images i ON i.digest = m.digest WHERE (r.name, m.digest) > ($1, $2) \
              ORDER BY r.name, m.digest LIMIT $3",
         )
@@ -288,7 +290,7 @@ impl CatalogStore for Store {
 
     async fn failed_scans(&self, limit: u32) -> Result<Vec<(RepositoryName, Digest)>, StoreError> {
         let rows = sqlx::query(
-            "SELECT r.name, m.digest FROM images i JOIN manifests m ON m.digest = i.digest \
+            "SELECT r.name, m.digest FROM images i JOIN live_manifests m ON m.digest = i.digest \
              JOIN repositories r ON r.id = m.repository_id WHERE i.scan_state = 'failed' \
              ORDER BY r.name, m.digest LIMIT $1",
         )
@@ -304,7 +306,7 @@ impl CatalogStore for Store {
         repository: Option<&RepositoryName>,
     ) -> Result<Option<Millis>, StoreError> {
         sqlx::query_scalar(
-            "SELECT MAX(i.finished_at) FROM images i JOIN manifests m ON m.digest = i.digest \
+            "SELECT MAX(i.finished_at) FROM images i JOIN live_manifests m ON m.digest = i.digest \
              JOIN repositories r ON r.id = m.repository_id WHERE $1 IS NULL OR r.name = $1",
         )
         .bind(repository.map(RepositoryName::as_str))

@@ -23,6 +23,7 @@ mod cache_rules;
 mod catalog;
 mod collect;
 mod imports;
+mod policy;
 mod registry;
 mod row;
 mod scan;

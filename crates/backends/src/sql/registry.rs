@@ -3,12 +3,16 @@
 use async_trait::async_trait;
 use oci::{Algorithm, Digest, Reference, RepositoryName, Tag};
 
+use store::policy::{DeleteMode, DeleteRules, Flag, Lockable, PushRules, Refusal, first_match};
 use store::{
-    LinkBlob, ManifestSummary, NewManifest, PutManifest, RegistryStore, StoreError, StoredManifest,
-    StoredUpload, UploadId,
+    DeleteManifest, DeleteTag, LinkBlob, ManifestSummary, NewManifest, Pattern, PutManifest,
+    RegistryStore, StoreError, StoredManifest, StoredUpload, UploadId,
 };
 use time::OffsetDateTime;
 
+use super::policy::Locks;
+use super::policy::deletion::{find, graph, take_away};
+use super::policy::trash::forget;
 use super::row::{json, list, millis, number, parsed, parsed_option, signed, text, time, value};
 use super::{DbConnection, DbRow, Store, commit, dialect};
 
@@ -174,6 +178,171 @@ async fn blob_is_safe(
     .fetch_one(connection)
     .await
     .map_err(StoreError::database("see whether a blob is held"))
+}
+
+/// A manifest on its way into a repository.
+struct Target<'a> {
+    repository: &'a RepositoryName,
+    repository_id: i64,
+    manifest: &'a NewManifest,
+}
+
+impl Target<'_> {
+    /// Why it may not be written: a lock of the repository, of the manifest's
+    /// type, or of a tag that would move.
+    async fn refusal(
+        &self,
+        connection: &mut DbConnection,
+        rules: &PushRules,
+    ) -> Result<Option<Refusal>, StoreError> {
+        const ATTEMPTED: &str = "look for locks";
+        let open: bool = sqlx::query_scalar("SELECT write_enabled FROM repositories WHERE id = $1")
+            .bind(self.repository_id)
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(StoreError::database(ATTEMPTED))?;
+        if !open {
+            let object = Lockable::Repository(self.repository.clone());
+            return Ok(Some(Refusal::Locked { object, flag: Flag::Write }));
+        }
+        for tag in &self.manifest.tags {
+            let row = sqlx::query(
+                "SELECT t.write_enabled, m.digest FROM tags t JOIN manifests m ON m.id = t.manifest_id \
+                 WHERE t.repository_id = $1 AND t.name = $2",
+            )
+            .bind(self.repository_id)
+            .bind(tag.as_str())
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(StoreError::database(ATTEMPTED))?;
+            let Some(row) = row else { continue };
+            // To set it to what it is changes nothing.
+            if parsed::<Digest>(&row, "digest")? == self.manifest.digest {
+                continue;
+            }
+            if !value::<bool>(&row, "write_enabled")? {
+                let object = Lockable::Tag(self.repository.clone(), tag.clone());
+                return Ok(Some(Refusal::Locked { object, flag: Flag::Write }));
+            }
+            if let Some(pattern) = first_match(&rules.immutable_tags, tag.as_str()) {
+                return Ok(Some(Refusal::ImmutableTag {
+                    repository: self.repository.clone(),
+                    tag: tag.clone(),
+                    pattern: pattern.clone(),
+                }));
+            }
+        }
+        let retyped: bool = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM live_manifests m JOIN manifest_attributes a ON a.manifest_id = m.id \
+             WHERE m.repository_id = $1 AND m.digest = $2 AND m.media_type <> $3 AND NOT a.write_enabled)",
+        )
+        .bind(self.repository_id)
+        .bind(self.manifest.digest.to_string())
+        .bind(text(&self.manifest.media_type))
+        .fetch_one(connection)
+        .await
+        .map_err(StoreError::database(ATTEMPTED))?;
+        let object = Lockable::Manifest(self.repository.clone(), self.manifest.digest);
+        Ok(retyped.then_some(Refusal::Locked { object, flag: Flag::Write }))
+    }
+
+    async fn insert(&self, connection: &mut DbConnection) -> Result<i64, StoreError> {
+        const ATTEMPTED: &str = "store a manifest";
+        let manifest = self.manifest;
+        let id = sqlx::query_scalar(
+            "INSERT INTO manifests (repository_id, digest, media_type, size, artifact_type, subject, \
+             annotations, pushed_at, pushed_by, bytes) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id",
+        )
+        .bind(self.repository_id)
+        .bind(manifest.digest.to_string())
+        .bind(text(&manifest.media_type))
+        .bind(signed(manifest.bytes.len() as u64))
+        .bind(manifest.artifact_type.as_deref().map(text))
+        .bind(manifest.subject.map(|s| s.to_string()))
+        .bind(serde_json::json!(manifest.annotations).to_string())
+        .bind(millis(manifest.pushed_at))
+        .bind(text(&manifest.pushed_by))
+        .bind(&manifest.bytes[..])
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(StoreError::database(ATTEMPTED))?;
+        insert_references(&mut *connection, self.repository_id, id, manifest).await?;
+        self.repository_is_back(connection).await?;
+        Ok(id)
+    }
+
+    /// The same bytes once more, perhaps as another type. Says whether they had
+    /// been put away.
+    async fn push_again(&self, connection: &mut DbConnection, id: i64) -> Result<bool, StoreError> {
+        const ATTEMPTED: &str = "store a manifest again";
+        sqlx::query("UPDATE manifests SET media_type = $2 WHERE id = $1 AND media_type <> $2")
+            .bind(id)
+            .bind(text(&self.manifest.media_type))
+            .execute(&mut *connection)
+            .await
+            .map_err(StoreError::database(ATTEMPTED))?;
+        if !forget(&mut *connection, id).await? {
+            return Ok(false);
+        }
+        sqlx::query("UPDATE manifests SET pushed_at = $2, pushed_by = $3 WHERE id = $1")
+            .bind(id)
+            .bind(millis(self.manifest.pushed_at))
+            .bind(text(&self.manifest.pushed_by))
+            .execute(&mut *connection)
+            .await
+            .map_err(StoreError::database(ATTEMPTED))?;
+        self.repository_is_back(connection).await?;
+        Ok(true)
+    }
+
+    async fn repository_is_back(&self, connection: &mut DbConnection) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE repositories SET deleted_at = NULL WHERE id = $1 AND deleted_at IS NOT NULL",
+        )
+        .bind(self.repository_id)
+        .execute(connection)
+        .await
+        .map_err(StoreError::database("bring back a repository"))?;
+        Ok(())
+    }
+
+    /// Whether there is too much now that it is stored.
+    async fn over_quota(
+        &self,
+        connection: &mut DbConnection,
+        rules: &PushRules,
+    ) -> Result<Option<Refusal>, StoreError> {
+        const ATTEMPTED: &str = "compare with the quota";
+        let wanted = self.manifest.bytes.len() as u64;
+        let over = |bytes: i64, limit: Option<u64>, repository: Option<&RepositoryName>| {
+            let bytes = bytes.max(0).unsigned_abs();
+            let limit = limit.filter(|limit| bytes > *limit)?;
+            let used = bytes.saturating_sub(wanted);
+            Some(Refusal::OverQuota { repository: repository.cloned(), used, limit, wanted })
+        };
+        if rules.repository_bytes_max.is_some() {
+            let bytes: i64 = sqlx::query_scalar("SELECT bytes FROM repositories WHERE id = $1")
+                .bind(self.repository_id)
+                .fetch_one(&mut *connection)
+                .await
+                .map_err(StoreError::database(ATTEMPTED))?;
+            let refusal = over(bytes, rules.repository_bytes_max, Some(self.repository));
+            if refusal.is_some() {
+                return Ok(refusal);
+            }
+        }
+        if rules.registry_bytes_max.is_none() {
+            return Ok(None);
+        }
+        let bytes: i64 = sqlx::query_scalar(
+            "SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM registry_bytes",
+        )
+        .fetch_one(connection)
+        .await
+        .map_err(StoreError::database(ATTEMPTED))?;
+        Ok(over(bytes, rules.registry_bytes_max, None))
+    }
 }
 
 #[async_trait]
@@ -348,13 +517,19 @@ impl RegistryStore for Store {
         &self,
         repository: &RepositoryName,
         manifest: &NewManifest,
+        rules: &PushRules,
     ) -> Result<PutManifest, StoreError> {
         const ATTEMPTED: &str = "store a manifest";
         let mut tx = self.write().await?;
         let repository_id = ensure_repository(&mut tx, repository, manifest.pushed_at).await?;
+        // Where anything is refused, dropping the transaction takes the
+        // repository's row back.
+        let target = Target { repository, repository_id, manifest };
+        if let Some(refusal) = target.refusal(&mut tx, rules).await? {
+            return Ok(PutManifest::Refused(refusal));
+        }
         let missing = missing_blobs(&mut tx, repository_id, manifest).await?;
         if !missing.is_empty() {
-            // Dropping the transaction takes the repository's row back.
             return Ok(PutManifest::MissingBlobs(missing));
         }
         let known: Option<i64> =
@@ -364,41 +539,9 @@ impl RegistryStore for Store {
                 .fetch_optional(&mut *tx)
                 .await
                 .map_err(StoreError::database(ATTEMPTED))?;
-        let manifest_id = match known {
-            Some(id) => {
-                // The same bytes may be pushed as another type.
-                sqlx::query(
-                    "UPDATE manifests SET media_type = $2 WHERE id = $1 AND media_type <> $2",
-                )
-                .bind(id)
-                .bind(text(&manifest.media_type))
-                .execute(&mut *tx)
-                .await
-                .map_err(StoreError::database(ATTEMPTED))?;
-                id
-            }
-            None => {
-                let id = sqlx::query_scalar(
-                    "INSERT INTO manifests (repository_id, digest, media_type, size, artifact_type, subject, \
-                     annotations, pushed_at, pushed_by, bytes) \
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id",
-                )
-                .bind(repository_id)
-                .bind(manifest.digest.to_string())
-                .bind(text(&manifest.media_type))
-                .bind(signed(manifest.bytes.len() as u64))
-                .bind(manifest.artifact_type.as_deref().map(text))
-                .bind(manifest.subject.map(|s| s.to_string()))
-                .bind(serde_json::json!(manifest.annotations).to_string())
-                .bind(millis(manifest.pushed_at))
-                .bind(text(&manifest.pushed_by))
-                .bind(&manifest.bytes[..])
-                .fetch_one(&mut *tx)
-                .await
-                .map_err(StoreError::database(ATTEMPTED))?;
-                insert_references(&mut tx, repository_id, id, manifest).await?;
-                id
-            }
+        let (manifest_id, new) = match known {
+            Some(id) => (id, target.push_again(&mut tx, id).await?),
+            None => (target.insert(&mut tx).await?, true),
         };
         for tag in &manifest.tags {
             sqlx::query(
@@ -414,8 +557,11 @@ impl RegistryStore for Store {
             .await
             .map_err(StoreError::database("set a tag"))?;
         }
+        if new && let Some(refusal) = target.over_quota(&mut tx, rules).await? {
+            return Ok(PutManifest::Refused(refusal));
+        }
         commit(tx).await?;
-        Ok(PutManifest::Stored { new: known.is_none() })
+        Ok(PutManifest::Stored { new })
     }
 
     async fn manifest(
@@ -423,28 +569,45 @@ impl RegistryStore for Store {
         repository: &RepositoryName,
         reference: &Reference,
     ) -> Result<Option<StoredManifest>, StoreError> {
+        const READABLE: &str = "r.read_enabled AS repository_readable, \
+             COALESCE((SELECT a.read_enabled FROM manifest_attributes a WHERE a.manifest_id = m.id), TRUE) \
+              AS manifest_readable";
         let query = match reference {
-            Reference::Tag(_) => {
-                "SELECT m.digest, m.media_type, m.bytes FROM repositories r \
-                 JOIN tags t ON t.repository_id = r.id JOIN manifests m ON m.id = t.manifest_id \
-                 WHERE r.name = $1 AND t.name = $2"
-            }
-            Reference::Digest(_) => {
-                "SELECT m.digest, m.media_type, m.bytes FROM repositories r \
-                 JOIN manifests m ON m.repository_id = r.id WHERE r.name = $1 AND m.digest = $2"
-            }
+            Reference::Tag(_) => format!(
+                "SELECT m.digest, m.media_type, {READABLE}, t.read_enabled AS tag_readable, m.bytes \
+                 FROM repositories r JOIN tags t ON t.repository_id = r.id \
+                 JOIN manifests m ON m.id = t.manifest_id WHERE r.name = $1 AND t.name = $2"
+            ),
+            Reference::Digest(_) => format!(
+                "SELECT m.digest, m.media_type, {READABLE}, TRUE AS tag_readable, m.bytes FROM repositories r \
+                 JOIN live_manifests m ON m.repository_id = r.id WHERE r.name = $1 AND m.digest = $2"
+            ),
         };
-        let row = sqlx::query(query)
+        let row = sqlx::query(sqlx::AssertSqlSafe(query))
             .bind(repository.as_str())
             .bind(reference.to_string())
             .fetch_optional(self.read())
             .await
             .map_err(StoreError::database("look up a manifest"))?;
         let Some(row) = row else { return Ok(None) };
+        let digest = parsed(&row, "digest")?;
+        let unreadable = if !value::<bool>(&row, "repository_readable")? {
+            Some(Lockable::Repository(repository.clone()))
+        } else if !value::<bool>(&row, "manifest_readable")? {
+            Some(Lockable::Manifest(repository.clone(), digest))
+        } else {
+            match reference {
+                Reference::Tag(tag) if !value::<bool>(&row, "tag_readable")? => {
+                    Some(Lockable::Tag(repository.clone(), tag.clone()))
+                }
+                _ => None,
+            }
+        };
         Ok(Some(StoredManifest {
-            digest: parsed(&row, "digest")?,
+            digest,
             media_type: value(&row, "media_type")?,
             bytes: value::<Vec<u8>>(&row, "bytes")?.into(),
+            unreadable,
         }))
     }
 
@@ -454,7 +617,7 @@ impl RegistryStore for Store {
         digest: &Digest,
     ) -> Result<Option<ManifestSummary>, StoreError> {
         let sql = format!(
-            "SELECT {} FROM repositories r JOIN manifests m ON m.repository_id = r.id \
+            "SELECT {} FROM repositories r JOIN live_manifests m ON m.repository_id = r.id \
              WHERE r.name = $1 AND m.digest = $2",
             summary_columns()
         );
@@ -474,7 +637,7 @@ impl RegistryStore for Store {
         limit: u32,
     ) -> Result<Vec<ManifestSummary>, StoreError> {
         let sql = format!(
-            "SELECT {} FROM repositories r JOIN manifests m ON m.repository_id = r.id \
+            "SELECT {} FROM repositories r JOIN live_manifests m ON m.repository_id = r.id \
              WHERE r.name = $1 AND m.digest > $2 ORDER BY m.digest LIMIT $3",
             summary_columns()
         );
@@ -492,65 +655,81 @@ impl RegistryStore for Store {
         &self,
         repository: &RepositoryName,
         digest: &Digest,
-    ) -> Result<Option<Vec<Tag>>, StoreError> {
-        const ATTEMPTED: &str = "delete a manifest";
-        let mut tx = self.write().await?;
-        let Some(repository_id) = lock_repository(&mut tx, repository).await? else {
-            return Ok(None);
+        rules: &DeleteRules,
+    ) -> Result<DeleteManifest, StoreError> {
+        // A graph has no order in which others, too, take its rows.
+        let mut tx = match rules.mode {
+            DeleteMode::Single => self.write().await?,
+            DeleteMode::Graph | DeleteMode::PutAway => self.write_alone().await?,
         };
-        let id: Option<i64> =
-            sqlx::query_scalar("SELECT id FROM manifests WHERE repository_id = $1 AND digest = $2")
-                .bind(repository_id)
-                .bind(digest.to_string())
-                .fetch_optional(&mut *tx)
-                .await
-                .map_err(StoreError::database(ATTEMPTED))?;
-        let Some(id) = id else { return Ok(None) };
-        let rows = sqlx::query("DELETE FROM tags WHERE manifest_id = $1 RETURNING name")
-            .bind(id)
-            .fetch_all(&mut *tx)
-            .await
-            .map_err(StoreError::database(ATTEMPTED))?;
-        let mut tags =
-            rows.iter().map(|row| parsed(row, "name")).collect::<Result<Vec<Tag>, _>>()?;
-        tags.sort_unstable();
-        sqlx::query("DELETE FROM manifests WHERE id = $1")
-            .bind(id)
-            .execute(&mut *tx)
-            .await
-            .map_err(StoreError::database(ATTEMPTED))?;
+        let Some(repository_id) = lock_repository(&mut tx, repository).await? else {
+            return Ok(DeleteManifest::Unknown);
+        };
+        let Some(root) = find(&mut tx, repository_id, digest).await? else {
+            return Ok(DeleteManifest::Unknown);
+        };
+        let locks = Locks { repository, repository_id, immutable: &rules.immutable_tags };
+        if let Some(refusal) = locks.of_repository(&mut tx).await? {
+            return Ok(DeleteManifest::Refused(refusal));
+        }
+        if let Some(refusal) = locks.of_manifest(&mut tx, &root).await? {
+            return Ok(DeleteManifest::Refused(refusal));
+        }
+        let going = match rules.mode {
+            DeleteMode::Single => vec![root],
+            DeleteMode::Graph | DeleteMode::PutAway => graph(&mut tx, &locks, root).await?,
+        };
+        let deletion = uuid::Uuid::new_v4().to_string();
+        let gone = take_away(&mut tx, going, rules, &deletion).await?;
         commit(tx).await?;
-        Ok(Some(tags))
+        Ok(DeleteManifest::Deleted(gone))
     }
 
     async fn delete_tag(
         &self,
         repository: &RepositoryName,
         tag: &Tag,
-    ) -> Result<Option<Digest>, StoreError> {
+        immutable_tags: &[Pattern],
+    ) -> Result<DeleteTag, StoreError> {
+        const ATTEMPTED: &str = "delete a tag";
         let mut tx = self.write().await?;
         let Some(repository_id) = lock_repository(&mut tx, repository).await? else {
-            return Ok(None);
+            return Ok(DeleteTag::Unknown);
         };
         let row = sqlx::query(
-            "DELETE FROM tags WHERE repository_id = $1 AND name = $2 \
-             RETURNING (SELECT m.digest FROM manifests m WHERE m.id = tags.manifest_id) AS digest",
+            "SELECT t.name, t.write_enabled, t.delete_enabled, m.digest FROM tags t \
+             JOIN manifests m ON m.id = t.manifest_id WHERE t.repository_id = $1 AND t.name = $2",
         )
         .bind(repository_id)
         .bind(tag.as_str())
         .fetch_optional(&mut *tx)
         .await
-        .map_err(StoreError::database("delete a tag"))?;
+        .map_err(StoreError::database(ATTEMPTED))?;
+        let Some(row) = row else { return Ok(DeleteTag::Unknown) };
+        let locks = Locks { repository, repository_id, immutable: immutable_tags };
+        if let Some(refusal) =
+            [locks.of_repository(&mut tx).await?, locks.of_tag(&row)?].into_iter().flatten().next()
+        {
+            return Ok(DeleteTag::Refused(refusal));
+        }
+        sqlx::query("DELETE FROM tags WHERE repository_id = $1 AND name = $2")
+            .bind(repository_id)
+            .bind(tag.as_str())
+            .execute(&mut *tx)
+            .await
+            .map_err(StoreError::database(ATTEMPTED))?;
         commit(tx).await?;
-        row.map(|row| parsed(&row, "digest")).transpose()
+        Ok(DeleteTag::Deleted(parsed(&row, "digest")?))
     }
 
     async fn has_repository(&self, repository: &RepositoryName) -> Result<bool, StoreError> {
-        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM repositories WHERE name = $1)")
-            .bind(repository.as_str())
-            .fetch_one(self.read())
-            .await
-            .map_err(StoreError::database("look up a repository"))
+        sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM repositories WHERE name = $1 AND deleted_at IS NULL)",
+        )
+        .bind(repository.as_str())
+        .fetch_one(self.read())
+        .await
+        .map_err(StoreError::database("look up a repository"))
     }
 
     async fn repositories(
@@ -558,7 +737,10 @@ impl RegistryStore for Store {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<RepositoryName>, StoreError> {
-        let sql = names("SELECT name FROM repositories WHERE name > $1 ORDER BY name LIMIT $2");
+        let sql = names(
+            "SELECT name FROM repositories WHERE name > $1 AND list_enabled AND deleted_at IS NULL \
+             ORDER BY name LIMIT $2",
+        );
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(text(after.unwrap_or_default()))
             .bind(i64::from(limit))
@@ -576,7 +758,7 @@ impl RegistryStore for Store {
     ) -> Result<Vec<Tag>, StoreError> {
         let sql = names(
             "SELECT t.name FROM repositories r JOIN tags t ON t.repository_id = r.id \
-             WHERE r.name = $1 AND t.name > $2 ORDER BY t.name LIMIT $3",
+             WHERE r.name = $1 AND t.name > $2 AND t.list_enabled ORDER BY t.name LIMIT $3",
         );
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(repository.as_str())
@@ -597,7 +779,7 @@ impl RegistryStore for Store {
         limit: u32,
     ) -> Result<Vec<ManifestSummary>, StoreError> {
         let sql = format!(
-            "SELECT {} FROM manifests m WHERE m.id IN ( \
+            "SELECT {} FROM live_manifests m WHERE m.id IN ( \
                SELECT s.id FROM repositories r JOIN manifests s ON s.repository_id = r.id \
                WHERE r.name = $1 AND s.subject = $2 \
                UNION \

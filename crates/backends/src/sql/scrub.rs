@@ -137,6 +137,7 @@ impl ScrubStore for Store {
                     digest: parsed(row, "digest")?,
                     media_type: value(row, "media_type")?,
                     bytes: value::<Vec<u8>>(row, "bytes")?.into(),
+                    unreadable: None,
                 };
                 Ok((ManifestPlace(value(row, "id")?), parsed(row, "name")?, manifest))
             })

@@ -249,7 +249,7 @@ impl Copy<'_> {
         Ok(())
     }
 
-    async fn mount(&self, permit: &Permit<Push>, digest: &Digest) -> Result<bool, StoreError> {
+    async fn mount(&self, permit: &Permit<Push>, digest: &Digest) -> Result<bool, ImportError> {
         let source = match &self.here {
             Some(permit) => MountSource::Repository(permit),
             None => MountSource::Any(&self.owner),

@@ -7,6 +7,7 @@ use oci::{Descriptor, Digest, RepositoryName, Tag};
 use time::OffsetDateTime;
 
 use crate::catalog::{Place, RepositorySummary};
+use crate::policy::PushRules;
 use crate::scan::{FailedScan, ScanFailure};
 use crate::{Database, ManifestReference, NewManifest, ReferenceKind};
 
@@ -73,8 +74,14 @@ async fn repositories_are_summed_up(store: &dyn Database) {
         let blob = Digest::sha256(blob.as_bytes());
         store.link_blob(repository, &blob, size, None, now).await.unwrap();
     }
-    store.put_manifest(&a, &manifest("catalog 1", &["x", "y"], 5, vec![])).await.unwrap();
-    store.put_manifest(&a, &manifest("catalog 2", &["y"], 7, vec![])).await.unwrap();
+    store
+        .put_manifest(&a, &manifest("catalog 1", &["x", "y"], 5, vec![]), &PushRules::default())
+        .await
+        .unwrap();
+    store
+        .put_manifest(&a, &manifest("catalog 2", &["y"], 7, vec![]), &PushRules::default())
+        .await
+        .unwrap();
 
     let summed = RepositorySummary { name: a.clone(), tags: 2, last_push_at: Some(7_000), size: 7 };
     assert_eq!(store.repository_summary(&a).await.unwrap(), Some(summed.clone()));
@@ -100,8 +107,11 @@ async fn a_manifest_says_what_it_refers_to(store: &dyn Database) {
         reference(ReferenceKind::Layer, 0, blob("first"), &format!("{OCI_LAYER}+gzip"), 3_000),
     ];
     let newest = manifest("refers", &["b", "a"], 9, references);
-    store.put_manifest(&repository, &newest).await.unwrap();
-    store.put_manifest(&repository, &manifest("older", &[], 8, vec![])).await.unwrap();
+    store.put_manifest(&repository, &newest, &PushRules::default()).await.unwrap();
+    store
+        .put_manifest(&repository, &manifest("older", &[], 8, vec![]), &PushRules::default())
+        .await
+        .unwrap();
     let list = store.catalog_manifests(&repository).await.unwrap();
     assert_eq!(list.len(), 2);
     let seen = &list[0];
@@ -123,7 +133,10 @@ async fn a_manifest_says_what_it_refers_to(store: &dyn Database) {
     assert_eq!(config, Some(blob("config")));
 
     let also = name("catalog/also");
-    store.put_manifest(&also, &NewManifest { tags: vec![], ..newest.clone() }).await.unwrap();
+    store
+        .put_manifest(&also, &NewManifest { tags: vec![], ..newest.clone() }, &PushRules::default())
+        .await
+        .unwrap();
     let places = store.places(&newest.digest).await.unwrap();
     let expected =
         [Place { repository: also, tags: vec![] }, Place { repository, tags: seen.tags.clone() }];
@@ -141,7 +154,7 @@ async fn an_index_lists_its_children(store: &dyn Database) {
         "{{\"schemaVersion\":2,\"mediaType\":\"{OCI_INDEX}\",\"manifests\":[{entry},{entry}]}}"
     );
     let index = NewManifest { media_type: OCI_INDEX.into(), ..manifest(&bytes, &[], 1, vec![]) };
-    store.put_manifest(&repository, &index).await.unwrap();
+    store.put_manifest(&repository, &index, &PushRules::default()).await.unwrap();
     let seen = store.catalog_manifest(&repository, &index.digest).await.unwrap().unwrap();
     assert_eq!(seen.children.len(), 1, "each once");
     assert_eq!(seen.children[0].digest, child);
@@ -155,7 +168,7 @@ async fn false_claims_of_size_break_no_list(store: &dyn Database) {
         reference(ReferenceKind::Layer, position, digest, OCI_LAYER, u64::MAX)
     };
     let claims = manifest("claims", &[], 1, (0..3).map(layer).collect());
-    store.put_manifest(&repository, &claims).await.unwrap();
+    store.put_manifest(&repository, &claims, &PushRules::default()).await.unwrap();
     let seen = store.catalog_manifests(&repository).await.unwrap();
     assert_eq!(seen[0].layers, 3);
     assert!(seen[0].content_size > 1 << 47);
@@ -166,7 +179,10 @@ async fn scans_are_found_by_repository(store: &dyn Database) {
     for (repository, bytes) in
         [(&repository, "scan 1"), (&repository, "scan 2"), (&other, "scan 1")]
     {
-        store.put_manifest(repository, &manifest(bytes, &[], 1, vec![])).await.unwrap();
+        store
+            .put_manifest(repository, &manifest(bytes, &[], 1, vec![]), &PushRules::default())
+            .await
+            .unwrap();
     }
     let failed = |bytes: &str, finished_at| FailedScan {
         digest: Digest::sha256(bytes.as_bytes()),

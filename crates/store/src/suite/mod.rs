@@ -7,6 +7,7 @@ pub mod cache_rules;
 pub mod catalog;
 pub mod collect;
 pub mod imports;
+pub mod policy;
 pub mod registry;
 pub mod scan;
 pub mod scrub;
@@ -18,6 +19,7 @@ pub async fn database(store: &dyn crate::Database) {
     registry::run(store).await;
     accounts::run(store).await;
     catalog::run(store).await;
+    policy::run(store).await;
     scan::run(store).await;
     settings::run(store).await;
     imports::run(store).await;

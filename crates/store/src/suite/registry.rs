@@ -6,12 +6,13 @@ use oci::{Algorithm, Descriptor, Digest, Reference, RepositoryName, Tag};
 use time::{Duration, OffsetDateTime};
 
 use crate::collect::HoldBlob;
+use crate::policy::{DeleteMode, DeleteRules, PushRules};
 use crate::{
-    LinkBlob, ManifestReference, Metadata, NewManifest, PutManifest, ReferenceKind, StoredUpload,
-    UploadId,
+    DeleteManifest, DeleteTag, LinkBlob, ManifestReference, Metadata, NewManifest, PutManifest,
+    ReferenceKind, StoredUpload, UploadId,
 };
 
-const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
+pub(super) const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 
 /// Every case.
 pub async fn run(store: &dyn Metadata) {
@@ -28,7 +29,7 @@ pub(super) fn name(text: &str) -> RepositoryName {
     RepositoryName::parse(text).unwrap()
 }
 
-fn tag(text: &str) -> Tag {
+pub(super) fn tag(text: &str) -> Tag {
     Tag::parse(text).unwrap()
 }
 
@@ -59,6 +60,35 @@ pub(super) fn manifest(bytes: &'static [u8], blobs: &[Digest], tags: &[&str]) ->
         tags: tags.iter().copied().map(tag).collect(),
         pushed_at: NOW,
         pushed_by: "suite".into(),
+    }
+}
+
+pub(super) async fn put(
+    store: &dyn Metadata,
+    repository: &RepositoryName,
+    manifest: &NewManifest,
+) -> PutManifest {
+    store.put_manifest(repository, manifest, &PushRules::default()).await.unwrap()
+}
+
+async fn remove(
+    store: &dyn Metadata,
+    repository: &RepositoryName,
+    digest: &Digest,
+) -> Option<Vec<Tag>> {
+    let rules = DeleteRules {
+        immutable_tags: Vec::new(),
+        mode: DeleteMode::Single,
+        at: NOW,
+        by: "suite".into(),
+    };
+    match store.delete_manifest(repository, digest, &rules).await.unwrap() {
+        DeleteManifest::Deleted(mut gone) => {
+            assert_eq!((gone.len(), &gone[0].digest), (1, digest), "nothing else goes");
+            Some(gone.remove(0).tags)
+        }
+        DeleteManifest::Unknown => None,
+        DeleteManifest::Refused(refusal) => panic!("{refusal}"),
     }
 }
 
@@ -115,14 +145,14 @@ async fn a_manifest_needs_its_blobs(store: &dyn Metadata) {
     let repository = name("needs");
     let (here, one, two) = (Digest::sha256(b"here"), Digest::sha256(b"1"), Digest::sha256(b"2"));
     let needy = manifest(b"needy", &[two, one, two], &["t"]);
-    let refused = store.put_manifest(&repository, &needy).await.unwrap();
+    let refused = put(store, &repository, &needy).await;
     assert_eq!(refused, PutManifest::MissingBlobs(vec![two, one]), "once each, in order");
     assert!(!store.has_repository(&repository).await.unwrap(), "a refusal changes nothing");
     assert_eq!(digest_of(store, "needs", "t").await, None);
 
     store.link_blob(&name("elsewhere"), &here, 4, None, NOW).await.unwrap();
     let other = manifest(b"other", &[here], &[]);
-    let refused = store.put_manifest(&repository, &other).await.unwrap();
+    let refused = put(store, &repository, &other).await;
     assert_eq!(
         refused,
         PutManifest::MissingBlobs(vec![here]),
@@ -130,14 +160,8 @@ async fn a_manifest_needs_its_blobs(store: &dyn Metadata) {
     );
 
     store.link_blob(&repository, &here, 4, None, NOW).await.unwrap();
-    assert_eq!(
-        store.put_manifest(&repository, &other).await.unwrap(),
-        PutManifest::Stored { new: true }
-    );
-    assert_eq!(
-        store.put_manifest(&repository, &other).await.unwrap(),
-        PutManifest::Stored { new: false }
-    );
+    assert_eq!(put(store, &repository, &other).await, PutManifest::Stored { new: true });
+    assert_eq!(put(store, &repository, &other).await, PutManifest::Stored { new: false });
     assert!(store.blob_is_used(&repository, &here).await.unwrap());
     assert!(!store.unlink_blob(&repository, &here).await.unwrap(), "a manifest needs it");
     assert!(!store.blob_is_used(&name("elsewhere"), &here).await.unwrap());
@@ -146,40 +170,38 @@ async fn a_manifest_needs_its_blobs(store: &dyn Metadata) {
         store.manifest(&repository, &Reference::Digest(other.digest)).await.unwrap().unwrap();
     assert_eq!((&found.bytes[..], found.media_type), (&b"other"[..], other.media_type.clone()));
     let docker = NewManifest { media_type: "application/vnd.docker.x".into(), ..other.clone() };
-    store.put_manifest(&repository, &docker).await.unwrap();
+    put(store, &repository, &docker).await;
     let found =
         store.manifest(&repository, &Reference::Digest(other.digest)).await.unwrap().unwrap();
     assert_eq!(found.media_type, docker.media_type, "the last push says what it is");
 
-    assert_eq!(store.delete_manifest(&repository, &other.digest).await.unwrap(), Some(vec![]));
+    assert_eq!(remove(store, &repository, &other.digest).await, Some(vec![]));
     assert!(!store.blob_is_used(&repository, &here).await.unwrap(), "its references went with it");
 }
 
 async fn tags_move_and_go(store: &dyn Metadata) {
     let repository = name("tags");
     let (first, second) = (manifest(b"1st", &[], &["b", "a"]), manifest(b"2nd", &[], &["a"]));
-    store.put_manifest(&repository, &first).await.unwrap();
+    put(store, &repository, &first).await;
     let summary = store.manifest_summary(&repository, &first.digest).await.unwrap().unwrap();
     assert_eq!((summary.tags, summary.size), (vec![tag("a"), tag("b")], 3));
-    store.put_manifest(&repository, &second).await.unwrap();
+    put(store, &repository, &second).await;
     assert_eq!(digest_of(store, "tags", "a").await, Some(second.digest));
     assert_eq!(digest_of(store, "tags", "b").await, Some(first.digest));
 
-    assert_eq!(store.delete_tag(&repository, &tag("a")).await.unwrap(), Some(second.digest));
-    assert_eq!(store.delete_tag(&repository, &tag("a")).await.unwrap(), None);
+    let untag = async || store.delete_tag(&repository, &tag("a"), &[]).await.unwrap();
+    assert_eq!(untag().await, DeleteTag::Deleted(second.digest));
+    assert_eq!(untag().await, DeleteTag::Unknown);
     let by_digest = store.manifest(&repository, &Reference::Digest(second.digest)).await.unwrap();
     assert!(by_digest.is_some(), "untagged is still there");
-    assert_eq!(
-        store.delete_manifest(&repository, &first.digest).await.unwrap(),
-        Some(vec![tag("b")])
-    );
-    assert_eq!(store.delete_manifest(&repository, &first.digest).await.unwrap(), None);
+    assert_eq!(remove(store, &repository, &first.digest).await, Some(vec![tag("b")]));
+    assert_eq!(remove(store, &repository, &first.digest).await, None);
     assert_eq!(store.tags(&repository, None, 9).await.unwrap(), []);
 }
 
 async fn lists_are_sorted_and_paged(store: &dyn Metadata) {
     let repository = name("zz/lists");
-    store.put_manifest(&repository, &manifest(b"list", &[], &["b", "B", "a", "1"])).await.unwrap();
+    put(store, &repository, &manifest(b"list", &[], &["b", "B", "a", "1"])).await;
     let tags = async |after, limit| -> Vec<String> {
         let tags = store.tags(&repository, after, limit).await.unwrap();
         tags.iter().map(Tag::to_string).collect()
@@ -202,7 +224,7 @@ async fn referrers_wait_for_no_subject(store: &dyn Metadata) {
     let all =
         [referrer(b"r1", Some("sbom")), referrer(b"r2", Some("signature")), referrer(b"r3", None)];
     for manifest in &all {
-        store.put_manifest(&repository, manifest).await.unwrap();
+        put(store, &repository, manifest).await;
     }
     let mut expected = all.map(|m| m.digest);
     expected.sort_unstable();
@@ -233,7 +255,7 @@ async fn referrers_are_also_those_of_the_fallback_tag(store: &dyn Metadata) {
     }
     index.tags = vec![Tag::of_referrers(&subject)];
     for manifest in [&silent, &speaking, &index] {
-        store.put_manifest(&repository, manifest).await.unwrap();
+        put(store, &repository, manifest).await;
     }
     let list = async |kind, after, limit| -> Vec<Digest> {
         let found = store.referrers(&repository, &subject, kind, after, limit).await.unwrap();
@@ -246,9 +268,9 @@ async fn referrers_are_also_those_of_the_fallback_tag(store: &dyn Metadata) {
     assert_eq!(list(Some("sbom"), None, 9).await, [silent.digest]);
     // An index of another repository, or another tag of this one, says nothing.
     let elsewhere = name("fallback/elsewhere");
-    store.put_manifest(&elsewhere, &silent).await.unwrap();
+    put(store, &elsewhere, &silent).await;
     assert_eq!(store.referrers(&elsewhere, &subject, None, None, 9).await.unwrap(), []);
     let tag = Tag::of_referrers(&subject);
-    store.delete_tag(&repository, &tag).await.unwrap();
+    store.delete_tag(&repository, &tag, &[]).await.unwrap();
     assert_eq!(list(None, None, 9).await, [speaking.digest]);
 }

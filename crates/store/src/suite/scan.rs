@@ -7,6 +7,8 @@ use oci::{Digest, RepositoryName};
 use packages::{InventoryItem, Namespace, Package, PackageType, SourcePackage};
 use time::OffsetDateTime;
 
+use super::policy::rules;
+use crate::policy::{DeleteMode, PushRules};
 use crate::scan::{
     DueImage, FailedScan, FindingChange, ImagePackage, ImagePlatform, ImageRecord, ImageTotals,
     PackageMatch, ScanFailure, ScanStore, SeverityCounts, StoredFinding, StoredPackage,
@@ -102,7 +104,10 @@ async fn hold(store: &dyn RegistryStore, repository: &str, bytes: &'static str, 
         pushed_at: OffsetDateTime::from_unix_timestamp(pushed_at).unwrap(),
         pushed_by: "suite".into(),
     };
-    store.put_manifest(&RepositoryName::parse(repository).unwrap(), &manifest).await.unwrap();
+    store
+        .put_manifest(&RepositoryName::parse(repository).unwrap(), &manifest, &PushRules::default())
+        .await
+        .unwrap();
 }
 
 async fn an_analysis_is_never_rewritten(store: &dyn ScanStore) {
@@ -349,20 +354,32 @@ async fn images_wait_until_they_are_inspected(store: &dyn Database) {
     hold(store, "due/a", "due 3", 4).await;
     hold(store, "due/b", "due 3", 5).await;
     store
-        .delete_manifest(&RepositoryName::parse("due/a").unwrap(), &digest("due 3"))
+        .delete_manifest(
+            &RepositoryName::parse("due/a").unwrap(),
+            &digest("due 3"),
+            &rules(DeleteMode::Single),
+        )
         .await
         .unwrap();
     let elsewhere = DueImage { repository: "due/b".into(), ..waiting("due 3", 0) };
     assert_eq!(due(3, 0, 5).await, [elsewhere]);
     store
-        .delete_manifest(&RepositoryName::parse("due/b").unwrap(), &digest("due 3"))
+        .delete_manifest(
+            &RepositoryName::parse("due/b").unwrap(),
+            &digest("due 3"),
+            &rules(DeleteMode::Single),
+        )
         .await
         .unwrap();
     assert_eq!(due(3, 0, 5).await, [], "nobody holds it any more");
     hold(store, "due/a", "due 3", 6).await;
     assert_eq!(due(3, 0, 5).await, [waiting("due 3", 0)], "and now again");
     store
-        .delete_manifest(&RepositoryName::parse("due/a").unwrap(), &digest("due 3"))
+        .delete_manifest(
+            &RepositoryName::parse("due/a").unwrap(),
+            &digest("due 3"),
+            &rules(DeleteMode::Single),
+        )
         .await
         .unwrap();
 

@@ -57,7 +57,7 @@ async fn a_damaged_blob_is_not_handed_out_until_it_is_whole(store: &dyn Metadata
 
 async fn manifests_are_walked_and_healed(store: &dyn Metadata) {
     let (repository, image) = (name("scrub/manifest"), manifest(b"walked", &[], &[]));
-    store.put_manifest(&repository, &image).await.unwrap();
+    super::registry::put(store, &repository, &image).await;
     let (mut after, mut found) = (None, 0);
     loop {
         let page = store.stored_manifests(after, 2).await.unwrap();
@@ -82,7 +82,7 @@ async fn a_link_that_is_missing_is_found(store: &dyn Metadata) {
     store.link_blob(&repository, &here, 7, None, NOW).await.unwrap();
     let mut image = manifest(b"sparse", &[here, not_here], &[]);
     image.references.iter_mut().for_each(|reference| reference.required = false);
-    store.put_manifest(&repository, &image).await.unwrap();
+    super::registry::put(store, &repository, &image).await;
     let (mut after, mut found) = (None, Vec::new());
     loop {
         let page = store.missing_links(after, 2).await.unwrap();

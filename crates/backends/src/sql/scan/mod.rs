@@ -438,7 +438,7 @@ impl ScanStore for Store {
              ORDER BY f.opened_at DESC, f.severity DESC, ip.package_id, ip.ordinal, ip.path) AS nth \
              FROM package_findings f JOIN image_packages ip ON ip.package_id = f.package_id AND ip.judged \
              JOIN images i ON i.id = ip.image_id WHERE f.severity >= $1 AND f.suppressed IS NULL \
-             AND EXISTS (SELECT 1 FROM manifests m WHERE m.digest = i.digest)), \
+             AND EXISTS (SELECT 1 FROM live_manifests m WHERE m.digest = i.digest)), \
              newest AS (SELECT * FROM every WHERE nth = 1 \
              ORDER BY opened_at DESC, severity DESC, finding_id, image_id LIMIT $2) \
              SELECT {FINDING_COLUMNS}, ip.ordinal, ip.path, ip.owner, {PACKAGE_COLUMNS}, i.digest FROM newest n \
@@ -466,18 +466,19 @@ impl ScanStore for Store {
         // Each part walks an index from its beginning, so that a long list costs no more than
         // what is taken from it, and an empty one nothing.
         let rows = sqlx::query(
-            "SELECT d.digest, d.attempts, (SELECT MIN(r.name) FROM manifests m \
+            "SELECT d.digest, d.attempts, (SELECT MIN(r.name) FROM live_manifests m \
              JOIN repositories r ON r.id = m.repository_id WHERE m.digest = d.digest) AS repository \
              FROM (SELECT * FROM (SELECT u.digest, 0 AS attempts, 0 AS turn, u.since FROM uninspected_images u \
              WHERE NOT EXISTS (SELECT 1 FROM images i WHERE i.digest = u.digest) \
+             AND EXISTS (SELECT 1 FROM live_manifests m WHERE m.digest = u.digest) \
              ORDER BY u.since, u.digest LIMIT $4) fresh \
              UNION ALL SELECT * FROM (SELECT i.digest, i.attempts, 1 AS turn, i.analyser_version AS since FROM images i \
              WHERE i.scan_state = 'done' AND i.analyser_version < $1 \
-             AND EXISTS (SELECT 1 FROM manifests m WHERE m.digest = i.digest) \
+             AND EXISTS (SELECT 1 FROM live_manifests m WHERE m.digest = i.digest) \
              ORDER BY i.analyser_version LIMIT $4) outdated \
              UNION ALL SELECT * FROM (SELECT i.digest, i.attempts, 2 AS turn, i.retry_at AS since FROM images i \
              WHERE i.scan_state = 'failed' AND i.attempts < $2 AND i.retry_at <= $3 \
-             AND EXISTS (SELECT 1 FROM manifests m WHERE m.digest = i.digest) LIMIT $4) failed) d \
+             AND EXISTS (SELECT 1 FROM live_manifests m WHERE m.digest = i.digest) LIMIT $4) failed) d \
              ORDER BY d.turn, d.since, d.digest LIMIT $4",
         )
         .bind(i64::from(analyser_version))
@@ -507,7 +508,7 @@ impl ScanStore for Store {
              CAST(COALESCE(SUM(i.low), 0) AS BIGINT) AS low, \
              CAST(COALESCE(SUM(i.unscored), 0) AS BIGINT) AS unscored, \
              COUNT(*) FILTER (WHERE i.scan_state = 'failed') AS failed \
-             FROM (SELECT DISTINCT m.digest FROM manifests m JOIN repositories r ON r.id = m.repository_id \
+             FROM (SELECT DISTINCT m.digest FROM live_manifests m JOIN repositories r ON r.id = m.repository_id \
              WHERE ($1 IS NULL OR r.name = $1) AND m.media_type NOT IN ($2, $3)) d \
              LEFT JOIN images i ON i.digest = d.digest",
         )
