@@ -2,6 +2,10 @@
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
+/// What databases say on a full disk: SQLite (`SQLITE_FULL`), and PostgreSQL
+/// (53100) with the words of its system.
+const DATABASE_FULL: [&str; 2] = ["database or disk is full", "No space left on device"];
+
 /// Storage failed. The caller can try again or give up; it never means that
 /// something does not exist, which is an answer and not an error.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +82,13 @@ impl StoreError {
 
     /// Whether the disk is full, which an operator can do something about.
     pub fn is_out_of_space(&self) -> bool {
-        matches!(self, Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull)
+        match self {
+            Self::Io { source, .. } => source.kind() == std::io::ErrorKind::StorageFull,
+            Self::Database { source, .. } => {
+                let text = source.to_string();
+                DATABASE_FULL.iter().any(|words| text.contains(words))
+            }
+            _ => false,
+        }
     }
 }

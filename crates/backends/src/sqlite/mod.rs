@@ -76,10 +76,20 @@ impl SqliteStore {
     async fn write(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
         // Immediate: a transaction that reads first and writes later could
         // otherwise lose the race to another process in its middle.
-        self.writer
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .map_err(StoreError::database("begin to write"))
+        const ATTEMPTED: &str = "begin to write";
+        match self.writer.begin_with("BEGIN IMMEDIATE").await {
+            // A commit that failed, on a full disk say, leaves the connection
+            // with a transaction that nobody can end: another one takes its place.
+            Err(sqlx::Error::InvalidSavePointStatement) => {
+                let broken =
+                    self.writer.acquire().await.map_err(StoreError::database(ATTEMPTED))?;
+                // What it says to being closed changes nothing.
+                let _ = broken.close().await;
+                self.writer.begin_with("BEGIN IMMEDIATE").await
+            }
+            begun => begun,
+        }
+        .map_err(StoreError::database(ATTEMPTED))
     }
 
     /// The same, for one who must be alone. Here everybody is.

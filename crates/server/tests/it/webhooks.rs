@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use reqwest::StatusCode;
@@ -10,6 +10,9 @@ use serde_json::Value;
 
 use crate::app::{App, lazaret, text};
 use crate::image::{Image, python};
+
+/// Posts that may wait to be looked at.
+const POSTS_MAX: usize = 16;
 
 /// Longest wait for a post.
 const SOON: Duration = Duration::from_secs(20);
@@ -34,7 +37,7 @@ impl Post {
 fn receiver() -> (String, Receiver<Post>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = format!("http://{}/hook", listener.local_addr().expect("an address"));
-    let (sender, posts) = channel();
+    let (sender, posts) = sync_channel(POSTS_MAX);
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let Ok(stream) = stream else { return };
