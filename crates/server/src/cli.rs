@@ -161,6 +161,12 @@ pub enum AdminCommand {
     /// Copy the installation into a folder while the server runs; again into the same folder copies
     /// what is new.
     Backup(BackupArgs),
+    /// Move a stopped installation onto other stores, such as PostgreSQL and S3.
+    Migrate {
+        /// The configuration file of the new one, with its [database] and [content].
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
     /// Make a new data directory (--data) from a backup.
     Restore(RestoreArgs),
     /// Tell others of pushes and deletions by HTTP.

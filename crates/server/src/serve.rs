@@ -196,7 +196,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
 }
 
 /// Makes the data directory and sees to it that no other server uses it.
-fn claim(data: &Path) -> anyhow::Result<File> {
+pub fn claim(data: &Path) -> anyhow::Result<File> {
     fs::create_dir_all(data)
         .with_context(|| format!("cannot make the data directory {}", data.display()))?;
     fs::set_permissions(data, fs::Permissions::from_mode(0o700))

@@ -6,6 +6,7 @@ mod admin_user;
 mod anonymous_pull;
 mod backup;
 mod gc;
+mod migrate;
 mod operator;
 mod principal;
 mod restore;
@@ -50,6 +51,7 @@ pub async fn run(args: AdminArgs) -> anyhow::Result<ExitCode> {
         }
         AdminCommand::Scrub(scrub) => scrub::run(&storage, scrub, args.format).await,
         AdminCommand::Backup(backup) => backup::run(&storage, &config, backup, args.format).await,
+        AdminCommand::Migrate { to } => migrate::run(&storage, &config, &to, args.format).await,
         AdminCommand::Restore(_) => unreachable!("handled above"),
         AdminCommand::Webhook(command) => webhook::run(&storage, command, args.format).await,
     };
