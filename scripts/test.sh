@@ -39,6 +39,8 @@ else
   part "inventories of real images" python3 tests/inventory.py
   part "hostile images" python3 tests/hostile.py
   part "hostile requests" python3 tests/http_fuzz.py
+  part "policies" python3 tests/policies.py
+  part "moving to other stores" python3 tests/migrate.py
   part "a full disk" python3 tests/disk_full.py
   part "kill -9" python3 tests/kill9.py "${KILL9_ROUNDS:-20}"
   part "kill -9 with collections" python3 tests/kill9_collect.py "${KILL9_ROUNDS:-20}"

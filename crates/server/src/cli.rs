@@ -161,6 +161,21 @@ pub enum AdminCommand {
     /// Copy the installation into a folder while the server runs; again into the same folder copies
     /// what is new.
     Backup(BackupArgs),
+    /// Immutable tags, retention, soft delete, quotas: one JSON document.
+    #[command(subcommand)]
+    Policies(PoliciesCommand),
+    /// Delete what the retention rules say.
+    Retention {
+        /// Say what would go, and which rule says so.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Bytes held, by the registry and its largest repositories.
+    Usage {
+        /// Count again, correct the counters, and end with exit code 1 if they were wrong.
+        #[arg(long)]
+        recount: bool,
+    },
     /// Move a stopped installation onto other stores, such as PostgreSQL and S3.
     Migrate {
         /// The configuration file of the new one, with its [database] and [content].
@@ -172,6 +187,21 @@ pub enum AdminCommand {
     /// Tell others of pushes and deletions by HTTP.
     #[command(subcommand)]
     Webhook(WebhookCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PoliciesCommand {
+    /// Print what is in force, with its version.
+    Show,
+    /// Replace it.
+    Set {
+        /// The document (`policies` of what `show` prints); `-` reads standard input.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Only if this is still the version in force.
+        #[arg(long, value_name = "VERSION")]
+        expected: Option<u64>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

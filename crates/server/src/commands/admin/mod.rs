@@ -8,6 +8,7 @@ mod backup;
 mod gc;
 mod migrate;
 mod operator;
+mod policies;
 mod principal;
 mod restore;
 mod role;
@@ -52,6 +53,11 @@ pub async fn run(args: AdminArgs) -> anyhow::Result<ExitCode> {
         AdminCommand::Scrub(scrub) => scrub::run(&storage, scrub, args.format).await,
         AdminCommand::Backup(backup) => backup::run(&storage, &config, backup, args.format).await,
         AdminCommand::Migrate { to } => migrate::run(&storage, &config, &to, args.format).await,
+        AdminCommand::Policies(command) => policies::run(&storage, command).await,
+        AdminCommand::Retention { dry_run } => {
+            policies::retention(&storage, dry_run, args.format).await
+        }
+        AdminCommand::Usage { recount } => policies::usage(&storage, recount, args.format).await,
         AdminCommand::Restore(_) => unreachable!("handled above"),
         AdminCommand::Webhook(command) => webhook::run(&storage, command, args.format).await,
     };
