@@ -14,6 +14,7 @@
 pub mod attributes;
 pub mod blobs;
 mod body;
+pub mod cache;
 pub mod collect;
 pub mod delete;
 pub mod events;
@@ -39,6 +40,8 @@ use time::OffsetDateTime;
 pub use attributes::AttributesError;
 pub use blobs::{MountSource, PullError};
 pub use body::ByteStream;
+pub use cache::manifests::CachedManifest;
+pub use cache::{Cache, CacheError, CacheParts, ChangeRuleError};
 pub use collect::{CollectError, CollectOptions, CollectorLock};
 pub use delete::{DeleteError, DeletedContents};
 pub use events::{

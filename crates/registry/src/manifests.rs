@@ -132,16 +132,21 @@ impl Registry {
         reference: &Reference,
     ) -> Result<StoredManifest, PullError> {
         let manifest = self.find_manifest(permit, reference).await?;
-        self.pulls.note(permit.repository(), manifest.digest, reference, self.now());
+        self.note_pull(permit, &manifest.digest, reference);
+        Ok(manifest)
+    }
+
+    /// Remembers and tells of a pull.
+    pub(crate) fn note_pull(&self, permit: &Permit<Pull>, digest: &Digest, reference: &Reference) {
+        self.pulls.note(permit.repository(), *digest, reference, self.now());
         self.observer.pulled(&Pulled {
             repository: permit.repository().clone(),
-            digest: manifest.digest,
+            digest: *digest,
             reference: reference.clone(),
             by: permit.principal().name().to_owned(),
             at: self.now(),
             request: permit.request().cloned(),
         });
-        Ok(manifest)
     }
 
     /// The same without its being a pull: for HEAD.
@@ -151,11 +156,15 @@ impl Registry {
         reference: &Reference,
     ) -> Result<StoredManifest, PullError> {
         let manifest = self.metadata.manifest(permit.repository(), reference).await?;
-        let manifest = manifest.ok_or_else(|| PullError::UnknownManifest(reference.clone()))?;
-        match manifest.unreadable.clone() {
-            Some(object) => Err(PullError::Refused(Refusal::Locked { object, flag: Flag::Read })),
-            None => Ok(manifest),
-        }
+        readable(manifest.ok_or_else(|| PullError::UnknownManifest(reference.clone()))?)
+    }
+}
+
+/// The manifest, unless a lock keeps it from readers.
+pub(crate) fn readable(manifest: StoredManifest) -> Result<StoredManifest, PullError> {
+    match manifest.unreadable.clone() {
+        Some(object) => Err(PullError::Refused(Refusal::Locked { object, flag: Flag::Read })),
+        None => Ok(manifest),
     }
 }
 

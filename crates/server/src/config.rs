@@ -97,13 +97,26 @@ impl Default for CollectionFile {
     }
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct UpstreamFile {
     only: Vec<String>,
     local: Vec<String>,
     plain_http: Vec<String>,
     ca_file: Option<PathBuf>,
+    cache_tag_ttl_secs: u64,
+}
+
+impl Default for UpstreamFile {
+    fn default() -> Self {
+        Self {
+            only: Vec::new(),
+            local: Vec::new(),
+            plain_http: Vec::new(),
+            ca_file: None,
+            cache_tag_ttl_secs: 600,
+        }
+    }
 }
 
 /// How log lines look.
@@ -203,6 +216,8 @@ pub struct Config {
     pub oidc: Vec<IssuerConfig>,
     /// Which other registries may be asked, and how.
     pub upstream: UpstreamSettings,
+    /// How long a cached tag stands for what it stood for.
+    pub cache_tag_ttl: Duration,
     /// Form of log lines.
     pub log_format: LogFormat,
 }
@@ -257,6 +272,7 @@ impl Config {
             collection_interval: Duration::from_secs(file.collection.interval_secs),
             collection_grace: Duration::from_secs(file.collection.grace_secs),
             oidc: file.oidc,
+            cache_tag_ttl: Duration::from_secs(file.upstream.cache_tag_ttl_secs),
             upstream: UpstreamSettings {
                 guard: Guard { only: file.upstream.only, local: file.upstream.local },
                 plain_http: file.upstream.plain_http,

@@ -16,7 +16,7 @@ use api::portal::PortalState;
 use backends::advisory_db::AdvisoryDb;
 use backends::sandbox::{SandboxLimits, SandboxPool};
 use registry::webhooks::Webhooks;
-use registry::{ImportParts, Imports, Registry};
+use registry::{Cache, CacheParts, ImportParts, Imports, Registry};
 use scanner::{Scanner, ScannerParts};
 use store::{Account, AccountRecord, AccountStore, CreateAccount, RoleAssignment, Secret};
 use time::OffsetDateTime;
@@ -104,9 +104,18 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         anonymous_pull: config.anonymous_pull,
     };
     let auth = Arc::new(Authenticator::open(auth).await.context("cannot open the accounts")?);
+    let upstream = Arc::new(HttpUpstream::new(config.upstream.clone())?);
+    let cache = Cache::new(CacheParts {
+        registry: registry.clone(),
+        upstream: upstream.clone(),
+        store: storage.clone(),
+        tag_ttl: config.cache_tag_ttl,
+    });
+    cache.reload().await.context("cannot read the cache rules")?;
     let imports = Imports::new(ImportParts {
         registry: registry.clone(),
-        upstream: Arc::new(HttpUpstream::new(config.upstream.clone())?),
+        upstream,
+        cache: cache.clone(),
         store: storage.clone(),
         principals: auth.clone(),
         runner: runner(&config.data),
@@ -119,6 +128,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     };
     let distribution = DistributionState {
         registry: Arc::new(registry.clone()),
+        cache: cache.clone(),
         auth: Arc::clone(&auth),
         verdict: Some(Arc::new(verdicts)),
         plain_http: config.http,
@@ -145,6 +155,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         sessions: Arc::default(),
         inspections: Arc::clone(&inspections),
         imports: imports.clone(),
+        cache: cache.clone(),
         registry_name: Arc::clone(&registry_name),
         plain_http: config.http,
     };
@@ -178,6 +189,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let drained = CancellationToken::new();
     let recording = tokio::spawn(notify::record(webhooks, events, drained.clone()));
     tasks.run(run_imports(imports));
+    tasks.run(follow_rules(cache));
 
     // An error either way is logged where it happened; serving goes on without.
     let _ = tokio::time::timeout(FIRST_ADVISORIES_WAIT, first).await;
@@ -357,6 +369,13 @@ fn runner(data: &Path) -> String {
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let data = fs::canonicalize(data).unwrap_or_else(|_| data.to_owned());
     format!("{}:{}", host.trim(), data.display())
+}
+
+async fn follow_rules(cache: Cache) {
+    loop {
+        let error = cache.reload_forever().await;
+        tracing::error!(%error, "cache rules cannot be read; the last ones stay in force");
+    }
 }
 
 async fn run_imports(imports: Imports) {

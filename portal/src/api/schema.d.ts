@@ -21,6 +21,76 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/cacheRules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Cache rules, by name. */
+        get: operations["listCacheRules"];
+        put?: never;
+        /** Makes a cache rule. What is pulled below its target then comes from its source. */
+        post: operations["createCacheRule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/cacheRules/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes a cache rule away; what was cached stays. */
+        delete: operations["deleteCacheRule"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/credentialSets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Logins of cache rules, by name, without their passwords. */
+        get: operations["listCredentialSets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/credentialSets/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Makes or changes a login of cache rules. */
+        put: operations["putCredentialSet"];
+        post?: never;
+        /** Takes a login away that no cache rule uses. */
+        delete: operations["deleteCredentialSet"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/events": {
         parameters: {
             query?: never;
@@ -370,6 +440,19 @@ export interface components {
             /** @description An http or https address. */
             url?: string | null;
         };
+        /** @description A cache rule: what is pulled below its target comes from its source. */
+        CacheRule: {
+            /** @description When it was made. */
+            createdAt?: string | null;
+            /** @description Name of the login that is used there. */
+            credentialSet?: string | null;
+            /** @description Its name. */
+            name: string;
+            /** @description The other registry's repository or pattern. */
+            sourceRepository: string;
+            /** @description The repository or pattern here. */
+            targetRepository: string;
+        };
         /** @description Why an image has no verdict, with what is known beyond the kind. */
         Cause: {
             /** @description What exactly, such as the distribution without a feed. */
@@ -382,6 +465,17 @@ export interface components {
          * @enum {string}
          */
         CauseKind: "notScannedYet" | "scanFailed" | "unsupportedContent" | "unreadable" | "noFeed" | "endOfLife" | "noAdvisories" | "noPackages" | "planOff" | "exempt" | "networkRule" | "notPulledRecently";
+        /** @description A login at another registry. Its password is never shown. */
+        CredentialSet: {
+            /** @description When it was made or last changed. */
+            changedAt?: string | null;
+            /** @description The other registry's host. */
+            loginServer: string;
+            /** @description Its name. */
+            name: string;
+            /** @description Who signs in there. */
+            username?: string | null;
+        };
         /** @description A CVSS score in brief. */
         CvssScore: {
             /**
@@ -973,6 +1067,29 @@ export interface components {
          * @enum {string}
          */
         ManifestKind: "image" | "index" | "artifact";
+        /** @description A cache rule that is asked for. */
+        NewCacheRule: {
+            /** @description Name of the login to use there. */
+            credentialSet?: string | null;
+            /** @description Its name. */
+            name: string;
+            /** @description The other registry's repository or pattern, such as `docker.io/library/*`. */
+            sourceRepository: string;
+            /** @description The repository or pattern here, such as `hub/*`. */
+            targetRepository: string;
+        };
+        /** @description A login at another registry, to be kept. */
+        NewCredentialSet: {
+            /** @description The other registry's host. */
+            loginServer: string;
+            /**
+             * Format: password
+             * @description Password or token.
+             */
+            password: string;
+            /** @description Absent where the password is a token that says who it is for. */
+            username?: string | null;
+        };
         /** @description An import that is asked for. */
         NewImport: {
             credentials?: components["schemas"]["ImportCredentials"] | null;
@@ -1573,6 +1690,183 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["FeedStatus"][];
                 };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listCacheRules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CacheRule"][];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    createCacheRule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCacheRule"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CacheRule"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteCacheRule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the rule */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listCredentialSets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CredentialSet"][];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    putCredentialSet: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the login */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCredentialSet"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CredentialSet"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteCredentialSet: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the login */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: {
                 headers: {

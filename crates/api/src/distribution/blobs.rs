@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Delete, Pull};
+use access::{Delete, Permit, Pull};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, stream};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use oci::{Digest, RepositoryName};
+use registry::PullError;
 use sendfile::FileWindows;
 use store::{Blob, BlobSource};
 
@@ -39,7 +40,16 @@ pub(super) async fn blob(
     match call.parts.method {
         Method::GET => read(&call, &name, &digest).await,
         Method::HEAD => {
-            let size = call.state.registry.blob_size(&call.permit::<Pull>(&name)?, &digest).await?;
+            let permit = call.permit::<Pull>(&name)?;
+            let size = match call.state.cache.source(&name) {
+                Some(remote) => call
+                    .state
+                    .cache
+                    .blob_size(&permit, &remote, &digest)
+                    .await
+                    .map_err(OciError::cached_blob)?,
+                None => call.state.registry.blob_size(&permit, &digest).await?,
+            };
             let mut headers = content_headers(&digest);
             headers.insert(header::CONTENT_TYPE, OCTETS);
             headers.insert(header::CONTENT_LENGTH, size.into());
@@ -76,11 +86,12 @@ pub(super) fn is_known(call: &Call, digest: &Digest) -> bool {
 
 async fn read(call: &Call, name: &RepositoryName, digest: &Digest) -> Result<Response, OciError> {
     let permit = call.permit::<Pull>(name)?;
+    let remote = call.state.cache.source(name);
     // Never a range: a client would lose the place of what it has already.
     if call.state.redirect_blobs
         && call.header(&header::RANGE).is_none()
         && !is_known(call, digest)
-        && let Some(url) = call.state.registry.blob_url(&permit, digest, REDIRECT_TTL).await?
+        && let Some(url) = address(call, &permit, digest, remote.is_some()).await?
     {
         let mut headers = content_headers(digest);
         // The address expires.
@@ -88,7 +99,15 @@ async fn read(call: &Call, name: &RepositoryName, digest: &Digest) -> Result<Res
         headers.insert(header::LOCATION, url.try_into().map_err(|e| OciError::internal(&e))?);
         return Ok((StatusCode::TEMPORARY_REDIRECT, headers).into_response());
     }
-    let blob = call.state.registry.open_blob(&permit, digest).await?;
+    let blob = match remote {
+        Some(remote) => call
+            .state
+            .cache
+            .open_blob(&permit, &remote, digest)
+            .await
+            .map_err(OciError::cached_blob)?,
+        None => call.state.registry.open_blob(&permit, digest).await?,
+    };
     let mut headers = content_headers(digest);
     if is_known(call, digest) {
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
@@ -119,6 +138,20 @@ async fn read(call: &Call, name: &RepositoryName, digest: &Digest) -> Result<Res
             [(header::CONTENT_RANGE, format!("bytes */{size}"))],
         )
             .into_response()),
+    }
+}
+
+/// Where the object store hands the blob out. What a cache does not hold yet
+/// comes through this server.
+async fn address(
+    call: &Call,
+    permit: &Permit<Pull>,
+    digest: &Digest,
+    is_cached: bool,
+) -> Result<Option<String>, PullError> {
+    match call.state.registry.blob_url(permit, digest, REDIRECT_TTL).await {
+        Err(PullError::UnknownBlob(_) | PullError::UnknownRepository(_)) if is_cached => Ok(None),
+        known => known,
     }
 }
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 use access::{Action, Denied, Scope};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
+use registry::upstream::UpstreamError;
 use registry::{
-    AttributesError, DeleteError, ListError, PullError, PushManifestError, RestoreError,
-    UploadError,
+    AttributesError, CacheError, DeleteError, ListError, PullError, PushManifestError,
+    RestoreError, UploadError,
 };
 use serde_json::json;
 use store::StoreError;
@@ -342,6 +343,45 @@ impl From<PullError> for OciError {
             }
             PullError::Refused(refusal) => refusal.into(),
             PullError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl OciError {
+    /// Why there is no blob of a repository that is a copy.
+    pub fn cached_blob(error: CacheError) -> Self {
+        match error {
+            CacheError::Upstream(UpstreamError::Unknown { .. }) => {
+                Self::new(Code::BlobUnknown, error)
+            }
+            other => other.into(),
+        }
+    }
+}
+
+impl From<CacheError> for OciError {
+    /// What another registry said is passed on, except that the caller is
+    /// never asked to sign in for it.
+    fn from(error: CacheError) -> Self {
+        match error {
+            CacheError::Pull(error) => error.into(),
+            CacheError::Upstream(UpstreamError::Unknown { .. }) => {
+                Self::new(Code::ManifestUnknown, error)
+            }
+            CacheError::Upstream(UpstreamError::Throttled { retry_after, .. }) => {
+                let throttled = Self::new(Code::TooManyRequests, error);
+                match retry_after {
+                    Some(wait) => throttled.header(header::RETRY_AFTER, wait.as_secs()),
+                    None => throttled,
+                }
+            }
+            CacheError::Upstream(
+                UpstreamError::Refused { .. } | UpstreamError::Forbidden { .. },
+            ) => Self::new(Code::Denied, error),
+            CacheError::Upstream(_) | CacheError::Interrupted { .. } => {
+                Self::new(Code::Unknown, error).status(StatusCode::BAD_GATEWAY)
+            }
+            CacheError::Denied(error) => Self::internal(&error),
         }
     }
 }

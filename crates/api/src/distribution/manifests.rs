@@ -43,12 +43,21 @@ async fn read(
 ) -> Result<Response, OciError> {
     let permit = call.permit::<Pull>(name)?;
     let is_pull = call.parts.method == Method::GET;
-    let manifest = if is_pull {
+    let mut stale = None;
+    let manifest = if let Some(remote) = call.state.cache.source(name) {
+        let found = call.state.cache.manifest(&permit, &remote, reference, is_pull).await?;
+        stale = found.stale;
+        found.manifest
+    } else if is_pull {
         call.state.registry.pull_manifest(&permit, reference).await?
     } else {
         call.state.registry.find_manifest(&permit, reference).await?
     };
     let mut headers = content_headers(&manifest.digest);
+    if let Some(why) = stale {
+        let text = format!("{name}:{reference} may be out of date: {why}");
+        headers.extend(warning(&text).map(|value| (header::WARNING, value)));
+    }
     headers.remove(header::ACCEPT_RANGES);
     if matches!(reference, Reference::Tag(_)) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));

@@ -16,7 +16,7 @@ mod verdict;
 
 use std::sync::Arc;
 
-use registry::Registry;
+use registry::{Cache, Registry};
 
 pub use auth::Authenticator;
 pub use router::router;
@@ -27,6 +27,8 @@ pub use verdict::PushVerdict;
 pub struct DistributionState {
     /// The use cases.
     pub registry: Arc<Registry>,
+    /// Repositories that are copies of other registries'.
+    pub cache: Cache,
     /// Who asks.
     pub auth: Arc<Authenticator>,
     /// What to say of a manifest in the answer to its push.

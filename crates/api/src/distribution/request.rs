@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use access::request::USER_AGENT_CHARS_MAX;
-use access::{Denied, Permit, Principal, RequestInfo, Right, authorise};
+use access::{Action, Denied, Permit, Principal, RequestInfo, Right, authorise};
 use axum::body::Body;
 use futures::StreamExt;
 use http::request::Parts;
@@ -14,7 +14,7 @@ use registry::ByteStream;
 
 use super::DistributionState;
 use super::auth::service;
-use super::error::OciError;
+use super::error::{Code, OciError};
 
 /// A request of somebody who was recognised, or of nobody.
 pub(crate) struct Call {
@@ -44,6 +44,11 @@ impl Call {
     pub fn permit<R: Right>(&self, repository: &RepositoryName) -> Result<Permit<R>, OciError> {
         let permit =
             authorise(&self.principal, repository).map_err(|denied| self.denied(denied))?;
+        if R::ACTION == Action::Push
+            && let Some(refusal) = self.state.cache.refusal(repository)
+        {
+            return Err(OciError::new(Code::Denied, refusal));
+        }
         Ok(permit.for_request(Arc::clone(&self.info)))
     }
 

@@ -9,12 +9,16 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
 
+use oci::RepositoryName;
+
 use super::auth::service;
 use super::error::OciError;
 use super::path::Target;
 use super::request::{self, Call, Origin, text};
 use super::{DistributionState, blobs, leftover, manifests, referrers, tags, uploads};
 
+/// Which registry a client means that uses this one as a mirror.
+const NAMESPACE: HeaderName = HeaderName::from_static("oci-namespace");
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 
 /// Routes `/v2`, `/token` and `/oauth2`. Repository names contain slashes, so
@@ -57,6 +61,7 @@ async fn answer(
     let principal =
         state.auth.recognise(authorization, &origin.host, service::address(&parts)).await?;
     let target = Target::parse(parts.uri.path())?;
+    let target = namespaced(&state, &parts, target);
     let info = Arc::new(request::info(&parts, origin));
     let call = Call { state, parts, principal, info };
     match target {
@@ -68,6 +73,31 @@ async fn answer(
         Target::Uploads(name) => uploads::begin(call, name, body).await,
         Target::Upload(name, id) => uploads::upload(call, name, id, body).await,
         Target::Referrers(name, digest) => referrers::referrers(call, name, digest).await,
+    }
+}
+
+/// Clients that use this server as a mirror name the registry that they mean in
+/// `ns` or `OCI-Namespace`, and its repository instead of the one here.
+fn namespaced(state: &DistributionState, parts: &http::request::Parts, target: Target) -> Target {
+    let query = parts.uri.query().unwrap_or_default();
+    let in_query = form_urlencoded::parse(query.as_bytes())
+        .find(|(key, _)| key == "ns")
+        .map(|(_, value)| value.into_owned());
+    let named = in_query.or_else(|| text(&parts.headers, &NAMESPACE).map(str::to_owned));
+    let Some(host) = named.filter(|_| matches!(parts.method, Method::GET | Method::HEAD)) else {
+        return target;
+    };
+    let here = |name: RepositoryName| match state.cache.source(&name) {
+        // Named as it is called here.
+        Some(_) => name,
+        None => state.cache.translate(&host, &name).unwrap_or(name),
+    };
+    match target {
+        Target::Manifest(name, reference) => Target::Manifest(here(name), reference),
+        Target::Blob(name, digest) => Target::Blob(here(name), digest),
+        Target::Tags(name) => Target::Tags(here(name)),
+        Target::Referrers(name, digest) => Target::Referrers(here(name), digest),
+        other => other,
     }
 }
 

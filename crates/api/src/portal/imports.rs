@@ -172,7 +172,9 @@ impl From<ImportError> for ApiError {
     fn from(error: ImportError) -> Self {
         let kind = match &error {
             ImportError::Conflict { .. } => Kind::Conflict,
-            ImportError::Denied(_) | ImportError::NoOwner => Kind::Forbidden,
+            ImportError::Denied(_) | ImportError::NoOwner | ImportError::Cached(_) => {
+                Kind::Forbidden
+            }
             ImportError::Store(_) => return Self::internal(error),
             _ => Kind::BadRequest,
         };

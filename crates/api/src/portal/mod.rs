@@ -1,5 +1,6 @@
 //! The native API under `/api/v1`: what the portal and scripts read.
 
+mod caches;
 mod convert;
 mod error;
 mod events;
@@ -24,7 +25,7 @@ pub mod view;
 
 use std::sync::Arc;
 
-use registry::Imports;
+use registry::{Cache, Imports};
 use store::AccountStore;
 
 use crate::distribution::Authenticator;
@@ -44,6 +45,8 @@ pub struct PortalState {
     pub sessions: Arc<Sessions>,
     /// What is known of images.
     pub inspections: Arc<Inspections>,
+    /// Repositories that are copies of other registries'.
+    pub cache: Cache,
     /// Copies from other registries.
     pub imports: Imports,
     /// Name of the one registry.

@@ -34,7 +34,9 @@ pub fn document_json() -> Result<String, serde_json::Error> {
     paths(
         sign_in, read_session, sign_out, read_overview, list_registries, read_registry,
         list_repositories, list_images, read_image, list_findings, read_finding, list_packages,
-        list_history, list_advisories, list_scans, search_findings, create_import, list_imports,
+        list_history, list_advisories, list_scans, search_findings, list_cache_rules, create_cache_rule,
+        delete_cache_rule, list_credential_sets, put_credential_set, delete_credential_set,
+        create_import, list_imports,
         read_import, stream_events,
     ),
     components(schemas(ImageEvent, RepositoryEvent, AdvisoriesEvent)),
@@ -77,6 +79,51 @@ fn read_session() {}
         (status = 204, description = "Signed out"),
         (status = "default", body = Problem, content_type = "application/problem+json")))]
 fn sign_out() {}
+
+/// Cache rules, by name.
+#[utoipa::path(get, path = "/cacheRules", operation_id = "listCacheRules", tag = "registry",
+    responses(
+        (status = 200, body = Vec<CacheRule>),
+        (status = "default", body = Problem, content_type = "application/problem+json")))]
+fn list_cache_rules() {}
+
+/// Makes a cache rule. What is pulled below its target then comes from its source.
+#[utoipa::path(post, path = "/cacheRules", operation_id = "createCacheRule", tag = "registry", request_body = NewCacheRule,
+    responses(
+        (status = 201, body = CacheRule),
+        (status = "default", body = Problem, content_type = "application/problem+json")))]
+fn create_cache_rule() {}
+
+/// Takes a cache rule away; what was cached stays.
+#[utoipa::path(delete, path = "/cacheRules/{name}", operation_id = "deleteCacheRule", tag = "registry",
+    params(("name" = String, Path, description = "Name of the rule")),
+    responses(
+        (status = 204, description = "It is gone"),
+        (status = "default", body = Problem, content_type = "application/problem+json")))]
+fn delete_cache_rule() {}
+
+/// Logins of cache rules, by name, without their passwords.
+#[utoipa::path(get, path = "/credentialSets", operation_id = "listCredentialSets", tag = "registry",
+    responses(
+        (status = 200, body = Vec<CredentialSet>),
+        (status = "default", body = Problem, content_type = "application/problem+json")))]
+fn list_credential_sets() {}
+
+/// Makes or changes a login of cache rules.
+#[utoipa::path(put, path = "/credentialSets/{name}", operation_id = "putCredentialSet", tag = "registry", request_body = NewCredentialSet,
+    params(("name" = String, Path, description = "Name of the login")),
+    responses(
+        (status = 200, body = CredentialSet),
+        (status = "default", body = Problem, content_type = "application/problem+json")))]
+fn put_credential_set() {}
+
+/// Takes a login away that no cache rule uses.
+#[utoipa::path(delete, path = "/credentialSets/{name}", operation_id = "deleteCredentialSet", tag = "registry",
+    params(("name" = String, Path, description = "Name of the login")),
+    responses(
+        (status = 204, description = "It is gone"),
+        (status = "default", body = Problem, content_type = "application/problem+json")))]
+fn delete_credential_set() {}
 
 /// Copies an image from another registry, with its signatures and SBOMs. The
 /// answer comes at once; ask for the import until it is done.

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use access::{Findings, Principal, authorise_registry};
+use access::{Configuration, Findings, Principal, authorise_registry};
 use axum::extract::{ConnectInfo, FromRequestParts, Query};
 use http::header;
 use http::request::Parts;
@@ -40,6 +40,9 @@ pub(super) struct Reader {
     /// Host and port as the caller wrote them.
     pub host: String,
 }
+
+/// Somebody who may change how the registry is set up.
+pub(super) struct Manager;
 
 async fn recognise(parts: &Parts, state: &PortalState, renew: bool) -> Result<Principal, ApiError> {
     let authorization = parts.headers.get(header::AUTHORIZATION).map(|value| value.to_str());
@@ -80,6 +83,19 @@ impl FromRequestParts<PortalState> for Reader {
     async fn from_request_parts(parts: &mut Parts, state: &PortalState) -> Result<Self, ApiError> {
         permit(&recognise(parts, state, true).await?)?;
         Ok(Self { host: origin(parts, state).host })
+    }
+}
+
+impl FromRequestParts<PortalState> for Manager {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &PortalState) -> Result<Self, ApiError> {
+        let principal = recognise(parts, state, true).await?;
+        authorise_registry::<Configuration>(&principal).map_err(|_| {
+            let detail = "This needs the role Contributor on the registry.";
+            ApiError::new(Kind::Forbidden, detail)
+        })?;
+        Ok(Self)
     }
 }
 

@@ -2,13 +2,13 @@
 
 use axum::http::header;
 use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::routing::{delete, get, put};
 use axum::{Router, middleware};
 
 use super::error::{ApiError, Kind, frame};
 use super::{
-    PortalState, events, finding_detail, findings, history, images, imports, openapi, overview,
-    packages, registries, scans, search, session,
+    PortalState, caches, events, finding_detail, findings, history, images, imports, openapi,
+    overview, packages, registries, scans, search, session,
 };
 
 /// Where the API begins.
@@ -36,6 +36,13 @@ pub fn router(state: PortalState) -> Router {
         .route("/advisories", get(overview::list_advisories))
         .route("/scans", get(scans::list_scans))
         .route("/findings", get(search::search_findings))
+        .route("/cacheRules", get(caches::list_rules).post(caches::create_rule))
+        .route("/cacheRules/{name}", delete(caches::delete_rule))
+        .route("/credentialSets", get(caches::list_credentials))
+        .route(
+            "/credentialSets/{name}",
+            put(caches::put_credentials).delete(caches::delete_credentials),
+        )
         .route("/imports", get(imports::list_imports).post(imports::create_import))
         .route("/imports/{id}", get(imports::read_import))
         .route("/events", get(events::stream_events))

@@ -7,10 +7,12 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+mod cache;
 mod finding;
 mod image;
 mod import;
 
+pub use cache::*;
 pub use finding::*;
 pub use image::*;
 pub use import::*;

@@ -71,6 +71,12 @@ impl PushVerdict for Verdict {
     }
 }
 
+/// Other registries, of which none is asked.
+pub fn no_upstream() -> Arc<dyn registry::upstream::Upstream> {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    Arc::new(upstream::HttpUpstream::new(Default::default()).unwrap())
+}
+
 pub struct TestApp {
     pub address: SocketAddr,
     pub registry: Arc<Registry>,
@@ -114,7 +120,14 @@ impl TestApp {
                 .await
                 .unwrap(),
         );
+        let cache = registry::Cache::new(registry::CacheParts {
+            registry: (*registry).clone(),
+            upstream: no_upstream(),
+            store: metadata.clone(),
+            tag_ttl: std::time::Duration::ZERO,
+        });
         let state = DistributionState {
+            cache,
             registry: registry.clone(),
             auth: auth.clone(),
             verdict: Some(Arc::new(Verdict)),

@@ -24,7 +24,7 @@ use store::scan::{
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
-use crate::app::{Answer, Call, PASSWORD, TestApp, auth_parts, basic};
+use crate::app::{Answer, Call, PASSWORD, TestApp, auth_parts, basic, no_upstream};
 
 /// What the scanner would say of itself.
 pub struct FakeView {
@@ -91,9 +91,16 @@ impl InspectedApp {
             registry::wall_clock(),
         ));
         let subscription = azure::subscription_id(metadata.as_ref()).await.unwrap();
+        let cache = registry::Cache::new(registry::CacheParts {
+            registry: (*registry.registry).clone(),
+            upstream: no_upstream(),
+            store: metadata.clone(),
+            tag_ttl: std::time::Duration::ZERO,
+        });
         let imports = registry::Imports::new(registry::ImportParts {
             registry: (*registry.registry).clone(),
-            upstream: Arc::new(upstream::HttpUpstream::new(Default::default()).unwrap()),
+            upstream: no_upstream(),
+            cache: cache.clone(),
             store: metadata.clone(),
             principals: auth.clone(),
             runner: "test".into(),
@@ -104,6 +111,7 @@ impl InspectedApp {
             sessions: Arc::new(Sessions::default()),
             inspections: inspections.clone(),
             imports: imports.clone(),
+            cache,
             registry_name: "main".into(),
             plain_http: true,
         });

@@ -29,7 +29,7 @@ use store::{
 use tokio::sync::{Notify, Semaphore};
 
 use crate::upstream::{Upstream, UpstreamError};
-use crate::{PushManifestError, Registry, UploadError};
+use crate::{Cache, PushManifestError, Registry, UploadError};
 
 /// Most target tags and repositories of one import.
 pub const IMPORT_TARGETS_MAX: usize = 64;
@@ -104,6 +104,9 @@ pub enum ImportError {
         /// The tag.
         tag: Tag,
     },
+    /// The target is a cache of another registry.
+    #[error("{0}")]
+    Cached(String),
     /// The other registry.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
@@ -164,6 +167,7 @@ impl ImportError {
         match self {
             Self::NoTarget | Self::TooMany { .. } => "invalid_request",
             Self::Conflict { .. } => "conflict",
+            Self::Cached(_) => "denied",
             Self::Upstream(UpstreamError::Refused { .. }) => "source_unauthorized",
             Self::Upstream(UpstreamError::Unknown { .. }) => "source_not_found",
             Self::Upstream(UpstreamError::Throttled { .. }) => "source_throttled",
@@ -214,6 +218,8 @@ pub struct ImportParts {
     pub store: Arc<dyn ImportStore>,
     /// Who asked.
     pub principals: Arc<dyn Principals>,
+    /// Which repositories are copies already, and take no others.
+    pub cache: Cache,
     /// Names this installation's process, the same after a restart.
     pub runner: String,
 }
@@ -247,6 +253,9 @@ impl Imports {
         }
         let registry = &self.parts.registry;
         for (permit, tag) in &new.targets {
+            if let Some(refusal) = self.parts.cache.refusal(permit.repository()) {
+                return Err(ImportError::Cached(refusal));
+            }
             let Some(tag) = tag.as_ref().filter(|_| !new.force) else { continue };
             let (repository, tag) = (permit.repository().clone(), tag.clone());
             if registry.metadata.manifest(&repository, &tag.clone().into()).await?.is_some() {

@@ -75,6 +75,25 @@ impl App {
         &self.url
     }
 
+    /// Ends the server without warning, for good.
+    pub fn end(&mut self) {
+        self.child.kill().expect("a running server");
+        self.child.wait().expect("a killed server");
+    }
+
+    /// Answers to GET requests of the distribution API that were good.
+    pub async fn gets_answered(&self) -> u64 {
+        let metrics = self.get("/metrics").await.text().await.expect("text");
+        let is_one = |line: &&str| {
+            line.starts_with("lazaret_http_requests_total{")
+                && [r#"route="/v2/{*path}""#, r#"method="GET""#, r#"status="200""#]
+                    .iter()
+                    .all(|label| line.contains(label))
+        };
+        let count = |line: &str| line.rsplit(' ').next().and_then(|n| n.parse::<u64>().ok());
+        metrics.lines().filter(is_one).filter_map(count).sum()
+    }
+
     /// Holds the server up without ending it.
     pub fn pause(&self) {
         self.signal("STOP");
@@ -125,6 +144,12 @@ impl App {
         let request = self.client.delete(format!("{}{path}", self.url));
         let answer = request.basic_auth("admin", Some(PASSWORD)).send().await.expect("an answer");
         assert_eq!(answer.status(), StatusCode::ACCEPTED, "{path}");
+    }
+
+    /// PUT of a JSON document as admin.
+    pub async fn put(&self, path: &str, body: &Value) -> Response {
+        let request = self.client.put(format!("{}{path}", self.url)).json(body);
+        request.basic_auth("admin", Some(PASSWORD)).send().await.expect("an answer")
     }
 
     /// POST of a JSON document as admin.
@@ -299,7 +324,8 @@ fn client() -> Client {
     Client::new()
 }
 
-fn image_path(repository: &str, digest: &str) -> String {
+/// Where the native API has an image.
+pub fn image_path(repository: &str, digest: &str) -> String {
     let repository = repository.replace('/', "~");
     format!("/api/v1/registries/main/repositories/{repository}/images/{digest}")
 }

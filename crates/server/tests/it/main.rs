@@ -4,6 +4,7 @@
 mod accounts;
 mod advisories;
 mod app;
+mod caches;
 #[path = "../../../backends/tests/postgres/cluster.rs"]
 mod cluster;
 mod command_line;
@@ -16,4 +17,6 @@ mod objects;
 mod postgres;
 mod push;
 mod reports;
+#[path = "../../../upstream/tests/it/fake.rs"]
+mod upstream_fake;
 mod webhooks;

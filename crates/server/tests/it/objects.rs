@@ -15,7 +15,8 @@ fn large() -> Bytes {
     (0..5_000_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect()
 }
 
-fn settings(server: &Server, redirect: bool) -> String {
+/// Blobs in this store; with `redirect` clients fetch them there.
+pub fn settings(server: &Server, redirect: bool) -> String {
     let at = &server.settings;
     let options = at.options.0.iter().map(|(name, value)| format!("{name} = {value:?}\n"));
     format!(
