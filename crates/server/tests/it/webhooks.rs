@@ -17,9 +17,6 @@ const POSTS_MAX: usize = 16;
 /// Longest wait for a post.
 const SOON: Duration = Duration::from_secs(20);
 
-/// Posts that wait to be looked at; a test makes a handful.
-const POSTS_MAX: usize = 64;
-
 /// A post as it came in: headers in lower case, and the body.
 struct Post {
     headers: Vec<(String, String)>,
