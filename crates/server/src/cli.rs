@@ -178,7 +178,7 @@ pub enum AdminCommand {
     },
     /// Move a stopped installation onto other stores, such as PostgreSQL and S3.
     Migrate {
-        /// The configuration file of the new one, with its [database] and [content].
+        /// The configuration file of the new one, with its database and content sections.
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
     },

@@ -1,4 +1,4 @@
-//! Cases for [`PolicyStore`].
+//! Cases for [`crate::PolicyStore`].
 
 use oci::{Digest, RepositoryName, Tag};
 use time::{Duration, OffsetDateTime};
