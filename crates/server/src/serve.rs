@@ -59,6 +59,10 @@ const IMPORTS_RETRY_AFTER: Duration = Duration::from_secs(5);
 /// How often retention is applied and deleted manifests are purged.
 const POLICIES_EVERY: Duration = Duration::from_secs(24 * 3600);
 
+/// The first time after the start, so that a server that is started anew each
+/// day does it at all.
+const POLICIES_FIRST: Duration = Duration::from_secs(15 * 60);
+
 /// Serves until SIGTERM or SIGINT.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     let now = OffsetDateTime::now_utc();
@@ -388,8 +392,10 @@ async fn run_imports(imports: Imports) {
 
 /// Retention once a day, and what was put away for long enough goes.
 async fn apply_policies(registry: Registry) {
+    let mut wait = POLICIES_FIRST;
     loop {
-        tokio::time::sleep(POLICIES_EVERY).await;
+        tokio::time::sleep(wait).await;
+        wait = POLICIES_EVERY;
         match registry.apply_retention("retention", false).await {
             Ok(report) => tracing::info!(
                 repositories = report.repositories,
