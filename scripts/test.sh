@@ -35,6 +35,7 @@ else
   part "conformance over S3" env LAZARET_TEST_STORES=s3 python3 tests/conformance/run.py
   part "the specification's own suite" tests/conformance/upstream.sh
   part "real clients" tests/clients.sh
+  part "the Azure client of registries" python3 tests/acr_sdk.py
   part "an advisory comes and goes" python3 tests/advisory.py
   part "inventories of real images" python3 tests/inventory.py
   part "hostile images" python3 tests/hostile.py

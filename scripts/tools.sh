@@ -39,11 +39,11 @@ go_build() {
   rm -rf "$work"
 }
 
-# azure_sdk FOLDER REQUIREMENT...: Microsoft's client in an environment of its own.
+# azure_sdk FOLDER MODULE REQUIREMENT...: Microsoft's client in an environment of its own.
 azure_sdk() {
-  local folder=$LAZARET_CACHE/$1
-  shift
-  [ -x "$folder/bin/python3" ] && "$folder/bin/python3" -c 'import azure.mgmt.security' 2>/dev/null && return 0
+  local folder=$LAZARET_CACHE/$1 module=$2
+  shift 2
+  [ -x "$folder/bin/python3" ] && "$folder/bin/python3" -c "import $module" 2>/dev/null && return 0
   say "installing $1"
   if ! { python3 -m venv "$folder" && "$folder/bin/pip" install --quiet "$@"; } >"$LAZARET_CACHE/azure-sdk.log" 2>&1 </dev/null; then
     skipped "$1: $(tail -n 1 "$LAZARET_CACHE/azure-sdk.log")"
@@ -95,9 +95,11 @@ for what in "$@"; do
       fi
       ;;
     azure-sdk)
-      azure_sdk azure-sdk-now azure-mgmt-security==7.0.0
+      azure_sdk azure-sdk-now azure.mgmt.security azure-mgmt-security==7.0.0
       # The SDK of 2021 imports six without saying so.
-      azure_sdk azure-sdk-2021 azure-mgmt-security==1.0.0 six
+      azure_sdk azure-sdk-2021 azure.mgmt.security azure-mgmt-security==1.0.0 six
+      azure_sdk azure-containerregistry-now azure.containerregistry azure-containerregistry==1.2.0
+      azure_sdk azure-containerregistry-2021 azure.containerregistry azure-containerregistry==1.0.0 six
       ;;
     postgres)
       # Its programs lie off the path; initdb would be found nowhere.

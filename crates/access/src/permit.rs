@@ -123,6 +123,19 @@ impl<R> Permit<R> {
     }
 }
 
+impl Permit<MetadataWrite> {
+    /// Whoever changes attributes is told what they are then: the answer to a
+    /// change asks for no second right (Azure's clients bring none).
+    pub fn reading_back(&self) -> Permit<MetadataRead> {
+        Permit {
+            repository: self.repository.clone(),
+            principal: self.principal.clone(),
+            request: self.request.clone(),
+            right: PhantomData,
+        }
+    }
+}
+
 /// Proof that a principal may list the repositories.
 #[derive(Debug, Clone)]
 pub struct Catalog {

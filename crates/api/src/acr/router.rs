@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use access::{
-    Delete, DeletedCatalog, DeletedRead, DeletedRestore, MetadataRead, MetadataWrite,
+    Delete, DeletedCatalog, DeletedRead, DeletedRestore, MetadataRead, MetadataWrite, Permit,
     authorise_catalog, authorise_registry,
 };
 use axum::body::Body;
@@ -65,12 +65,12 @@ async fn answer(
     match target {
         Target::Catalog => reading(&method, catalog(&call)).await,
         Target::Repository(name) => match method {
-            Method::GET | Method::HEAD => repository(&call, &name).await,
+            Method::GET | Method::HEAD => repository(&call, &call.permit(&name)?).await,
             Method::PATCH => {
                 let permit = call.permit::<MetadataWrite>(&name)?;
                 let change = change(body).await?;
                 call.state.registry.change_repository(&permit, &change).await?;
-                repository(&call, &name).await
+                repository(&call, &permit.reading_back()).await
             }
             Method::DELETE => {
                 let permit = call.permit::<Delete>(&name)?;
@@ -81,12 +81,12 @@ async fn answer(
         },
         Target::Tags(name) => reading(&method, tags(&call, &name)).await,
         Target::Tag(name, tag) => match method {
-            Method::GET | Method::HEAD => one_tag(&call, &name, &tag).await,
+            Method::GET | Method::HEAD => one_tag(&call, &call.permit(&name)?, &tag).await,
             Method::PATCH => {
                 let permit = call.permit::<MetadataWrite>(&name)?;
                 let change = change(body).await?;
                 call.state.registry.change_tag(&permit, &tag, &change).await?;
-                one_tag(&call, &name, &tag).await
+                one_tag(&call, &permit.reading_back(), &tag).await
             }
             Method::DELETE => {
                 let permit = call.permit::<Delete>(&name)?;
@@ -97,12 +97,12 @@ async fn answer(
         },
         Target::Manifests(name) => reading(&method, manifests(&call, &name)).await,
         Target::Manifest(name, digest) => match method {
-            Method::GET | Method::HEAD => one_manifest(&call, &name, &digest).await,
+            Method::GET | Method::HEAD => one_manifest(&call, &call.permit(&name)?, &digest).await,
             Method::PATCH => {
                 let permit = call.permit::<MetadataWrite>(&name)?;
                 let change = change(body).await?;
                 call.state.registry.change_manifest(&permit, &digest, &change).await?;
-                one_manifest(&call, &name, &digest).await
+                one_manifest(&call, &permit.reading_back(), &digest).await
             }
             Method::DELETE => {
                 let permit = call.permit::<Delete>(&name)?;
@@ -210,9 +210,9 @@ async fn catalog(call: &Call) -> Result<Response, OciError> {
     Ok(asked.page("/acr/v1/_catalog", last, json!({ "repositories": page.entries })))
 }
 
-async fn repository(call: &Call, name: &RepositoryName) -> Result<Response, OciError> {
-    let permit = call.permit::<MetadataRead>(name)?;
-    let detail = call.state.registry.repository_detail(&permit).await?;
+async fn repository(call: &Call, permit: &Permit<MetadataRead>) -> Result<Response, OciError> {
+    let name = permit.repository();
+    let detail = call.state.registry.repository_detail(permit).await?;
     Ok(Json(wire::Repository::new(&call.info.host, name.as_str(), &detail)).into_response())
 }
 
@@ -235,9 +235,13 @@ async fn tags(call: &Call, name: &RepositoryName) -> Result<Response, OciError> 
     Ok(asked.page(&format!("/acr/v1/{name}/_tags"), last, body))
 }
 
-async fn one_tag(call: &Call, name: &RepositoryName, tag: &Tag) -> Result<Response, OciError> {
-    let permit = call.permit::<MetadataRead>(name)?;
-    let detail = call.state.registry.tag_detail(&permit, tag).await?;
+async fn one_tag(
+    call: &Call,
+    permit: &Permit<MetadataRead>,
+    tag: &Tag,
+) -> Result<Response, OciError> {
+    let name = permit.repository();
+    let detail = call.state.registry.tag_detail(permit, tag).await?;
     let tag = wire::Tag::from(&detail);
     Ok(Json(json!({ "registry": call.info.host, "imageName": name, "tag": tag })).into_response())
 }
@@ -268,14 +272,14 @@ async fn manifests(call: &Call, name: &RepositoryName) -> Result<Response, OciEr
 
 async fn one_manifest(
     call: &Call,
-    name: &RepositoryName,
+    permit: &Permit<MetadataRead>,
     digest: &Digest,
 ) -> Result<Response, OciError> {
-    let permit = call.permit::<MetadataRead>(name)?;
+    let name = permit.repository();
     let registry = &call.state.registry;
-    let detail = registry.manifest_detail(&permit, digest).await?;
+    let detail = registry.manifest_detail(permit, digest).await?;
     let mut manifest = wire::Manifest::new(&detail, registry.platform(&detail).await);
-    let listed = registry.listed_manifests(&permit, digest).await?;
+    let listed = registry.listed_manifests(permit, digest).await?;
     manifest.references = listed.into_iter().map(wire::Reference::from).collect();
     let body = json!({ "registry": call.info.host, "imageName": name, "manifest": manifest });
     Ok(Json(body).into_response())
