@@ -273,9 +273,13 @@ impl Registry {
         Ok(())
     }
 
-    /// Clears away what a crash left behind; before serving. Other servers may
-    /// be at work on the same stores, and their uploads are left alone.
-    pub async fn recover(&self) -> Result<Recovered, StoreError> {
+    /// Clears away what a crash left behind; before serving. Unless this server
+    /// is `alone`, others may be at work on the same stores, and an upload that
+    /// has no file yet may be one that they are beginning.
+    ///
+    /// An upload that died between its bytes' becoming a blob and the blob's
+    /// row has none either; until it goes, it holds those bytes.
+    pub async fn recover(&self, alone: bool) -> Result<Recovered, StoreError> {
         let mut recovered = Recovered::default();
         // Files first: the row of an upload is there before its file.
         let files = self.blobs.uploads().await?;
@@ -289,7 +293,7 @@ impl Registry {
         for upload in known {
             if self.blobs.upload_size(upload.id).await?.is_some() {
                 recovered.resumable += 1;
-            } else if now - upload.started_at > UPLOAD_BEGINS_WITHIN {
+            } else if alone || now - upload.started_at > UPLOAD_BEGINS_WITHIN {
                 self.metadata.remove_upload(upload.id).await?;
                 recovered.lost_uploads += 1;
             }

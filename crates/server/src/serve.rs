@@ -93,7 +93,10 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let registry = Registry::new(blobs.clone(), storage.clone(), observer, registry::wall_clock())
         .with_sparse_images(config.sparse_images)
         .with_collector_lock(collector::lock(&config, &*storage));
-    let recovered = registry.recover().await.context("cannot clear up after the last run")?;
+    let recovered = registry
+        .recover(!storage.is_shared())
+        .await
+        .context("cannot clear up after the last run")?;
     tracing::info!(?recovered, "uploads of the last run");
 
     let subscription = api::azure::subscription_id(&*storage)

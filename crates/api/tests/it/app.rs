@@ -109,7 +109,7 @@ impl TestApp {
         let events = Arc::new(Recorder::default());
         let registry =
             Registry::new(blobs, metadata.clone(), events.clone(), registry::wall_clock());
-        registry.recover().await.unwrap();
+        registry.recover(true).await.unwrap();
         let registry = Arc::new(registry);
         for (name, role) in [("admin", Some(Role::Owner)), ("guest", None)] {
             let account = account(name, Kind::Account, role.map(|role| (role, "/")));
