@@ -249,6 +249,8 @@ class Http:
                 try:
                     self.connection.request(method, path, body, headers)
                 except (BrokenPipeError, ConnectionResetError):
+                    if self.connection.sock is None:
+                        raise  # There was no connection in the first place.
                     # The server may have answered before it had everything: a 413, say.
                     answer = self.connection.getresponse()
                     outcome = answer.status, answer.headers, answer.read()

@@ -15,11 +15,23 @@ const SLICES_MAX: usize = 256;
 
 /// An upload, open for appending and locked: several servers may share the
 /// folder, and what one has hashed another must not change. The lock ends with
-/// the last handle, hence with the process, too.
+/// the process, too.
 pub(super) struct FileUpload {
-    file: Arc<File>,
+    file: Arc<LockedFile>,
     id: UploadId,
     size: u64,
+}
+
+/// A file whose lock ends with this value. Closing it would not be enough: a
+/// worker that is being started holds every open file until it runs its own
+/// program, and the next request of the upload would find it locked.
+struct LockedFile(File);
+
+impl Drop for LockedFile {
+    fn drop(&mut self) {
+        // Closing ends it as well, a moment later.
+        let _ = self.0.unlock();
+    }
 }
 
 impl FileUpload {
@@ -29,8 +41,9 @@ impl FileUpload {
             TryLockError::WouldBlock => io::ErrorKind::WouldBlock.into(),
             TryLockError::Error(error) => error,
         })?;
+        let file = LockedFile(file);
         // Another server may have made it a blob before it was locked.
-        let (opened, named) = (file.metadata()?, fs::metadata(path)?);
+        let (opened, named) = (file.0.metadata()?, fs::metadata(path)?);
         if (opened.dev(), opened.ino()) != (named.dev(), named.ino()) {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -66,8 +79,10 @@ impl UploadWriter for FileUpload {
     async fn append(&mut self, pieces: Vec<Bytes>) -> Result<u64, StoreError> {
         let file = self.file.clone();
         let bytes: u64 = pieces.iter().map(|piece| piece.len() as u64).sum();
-        super::blocking(format!("append to upload {}", self.id), move || write_all(&file, &pieces))
-            .await?;
+        super::blocking(format!("append to upload {}", self.id), move || {
+            write_all(&file.0, &pieces)
+        })
+        .await?;
         self.size += bytes;
         Ok(self.size)
     }
